@@ -1,0 +1,16 @@
+//! VideoMAE (Tong et al., 2022) for video classification, as Hugging Face transformers computes it.
+//!
+//! Comes in: `pixel_values` [B, T, C, H, W]. Goes out: logits [B, K]. Never touches files or the browser.
+
+pub mod config;
+
+#[cfg(feature = "engine")]
+pub mod attention;
+#[cfg(feature = "engine")]
+pub mod classifier;
+#[cfg(feature = "engine")]
+pub mod embedding;
+#[cfg(feature = "engine")]
+pub mod encoder;
+#[cfg(feature = "engine")]
+pub mod weights;

@@ -1,0 +1,241 @@
+//! What the page and the engine say to each other: requests one way, a stream of reports the other.
+//!
+//! Comes in and goes out: serde values only. File handles and blobs travel beside a message, in an array, in the
+//! order that the message's documentation gives. A job is started by a request, reports under the request's number,
+//! and ends in exactly one of [`Event::Done`], [`Event::Cancelled`] and [`Event::Failed`].
+//! Never holds a tensor, and never depends on a browser type.
+
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::{Catalogue, Split, Unusable};
+use crate::train::settings::TuneSettings;
+
+/// Numbers a job; chosen by the page, one up for each request.
+pub type JobId = u32;
+
+/// One message from the page to the engine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    pub job: JobId,
+    pub command: Command,
+}
+
+/// One message from the engine to the page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    pub job: JobId,
+    pub event: Event,
+}
+
+/// Where the model runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceChoice {
+    /// The GPU where there is a real one, else the CPU: software WebGPU adapters are slower than the CPU backend.
+    #[default]
+    Auto,
+    Gpu,
+    Cpu,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// The first request: choose a device. Answer: [`Event::Ready`].
+    Start { device: DeviceChoice },
+    /// Look at a folder. The `File` handles travel beside the message, one for each path (relative, `/` between parts).
+    /// Answers: [`Event::Importing`], [`Event::Imported`], then a [`Event::Thumbnail`] for each class.
+    Import { paths: Vec<String> },
+    /// One training clip of an imported video, as the model will see it. `video` counts into [`Catalogue::videos`].
+    /// Answer: [`Event::Preview`].
+    Preview { video: usize, settings: TuneSettings, seed: u64 },
+    /// Fine-tune on the imported folder. Answers: a stream of [`TuneEvent`]s.
+    Tune { settings: TuneSettings },
+    /// Ends the fine-tuning job `job` after its current step; what was learnt is kept as a checkpoint.
+    StopTuning { job: JobId },
+    /// Ends any job at its next await, keeping nothing.
+    Cancel { job: JobId },
+    /// Answer: [`Event::Checkpoints`], newest first.
+    ListCheckpoints,
+    /// Answer: [`Event::Checkpoints`].
+    RenameCheckpoint { id: String, name: String },
+    /// Answer: [`Event::Checkpoints`].
+    DeleteCheckpoint { id: String },
+    /// Answer: [`Event::Exported`], the file's `Blob` beside the message.
+    ExportCheckpoint { id: String },
+    /// The exported zip travels beside the message as one `File`. Answer: [`Event::Checkpoints`].
+    ImportCheckpoint { file_name: String },
+    /// Classify files, whose `File` handles travel beside the message, one for each name.
+    /// Answers: an [`Event::Classified`] or [`Event::Unusable`] for each file, in order.
+    Classify { checkpoint: String, names: Vec<String>, top: usize },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    Ready(DeviceReport),
+    /// How many of the files have been looked at.
+    Importing { done: usize, total: usize },
+    Imported(Catalogue),
+    Thumbnail { class: String, picture: Picture },
+    Preview(ClipPicture),
+    Tune(TuneEvent),
+    Checkpoints(Vec<CheckpointSummary>),
+    Exported { file_name: String },
+    Classified(Classification),
+    Unusable(Unusable),
+    Done,
+    Cancelled,
+    /// A sentence: what happened, to which file, what to do.
+    Failed(String),
+}
+
+/// The device that the engine chose, in words for the page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeviceReport {
+    /// `gpu` or `cpu`.
+    pub device: DeviceChoice,
+    /// The adapter's own description, or "CPU".
+    pub name: String,
+    /// Why the CPU is used, where it is; a sentence.
+    pub notice: Option<String>,
+}
+
+/// A picture: RGBA, rows from the top.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Picture {
+    pub width: u32,
+    pub height: u32,
+    #[serde(with = "bytes")]
+    pub rgba: Vec<u8>,
+}
+
+/// A clip after sampling, crop, flip and normalisation, un-normalised for the eye.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClipPicture {
+    pub video: usize,
+    pub frames: Vec<Picture>,
+    /// How long the clip lasts in the video, in seconds.
+    pub seconds: f64,
+}
+
+/// What a fine-tuning job tells while it runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum TuneEvent {
+    Started { total_steps: usize, steps_per_epoch: usize, parameters: usize },
+    /// After an optimizer step.
+    Step(StepReport),
+    /// After an epoch's validation.
+    Epoch(EpochReport),
+    /// A checkpoint is safe on disk.
+    Saved(CheckpointSummary),
+    /// A video that could not be decoded; the job goes on without it.
+    LeftOut(Unusable),
+    /// The best checkpoint on the test split.
+    Tested(Evaluation),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// From 1.
+    pub step: usize,
+    /// From 1.
+    pub epoch: usize,
+    /// Cross-entropy, the mean over the step's clips.
+    pub loss: f32,
+    /// Share of the step's training clips that were classified rightly, 0 to 1.
+    pub accuracy: f32,
+    pub learning_rate: f64,
+    /// Global norm of the gradient before clipping.
+    pub gradient_norm: f32,
+    pub clips_per_second: f64,
+    /// For the whole job; none until it can be told.
+    pub seconds_left: Option<f64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochReport {
+    /// From 1.
+    pub epoch: usize,
+    /// Mean loss over the epoch's steps.
+    pub train_loss: f32,
+    pub train_accuracy: f32,
+    /// None where the data has no validation split.
+    pub validation: Option<Evaluation>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    pub split: Split,
+    pub loss: f32,
+    /// 0 to 1.
+    pub accuracy: f32,
+    pub videos: usize,
+}
+
+/// A checkpoint on this device, as the list of models shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointSummary {
+    pub id: String,
+    pub name: String,
+    /// Which run it belongs to; checkpoints of one run share it.
+    pub run: String,
+    /// Milliseconds since 1970, UTC.
+    pub created: f64,
+    /// 0 where it was imported and does not say.
+    pub epoch: usize,
+    pub labels: Vec<String>,
+    pub parameters: usize,
+    pub bytes: usize,
+    pub validation: Option<Evaluation>,
+    pub test: Option<Evaluation>,
+    /// The best of its run by validation accuracy.
+    pub best: bool,
+    /// Frames a clip and pixels a side, as the model takes them.
+    pub frames: usize,
+    pub image_size: usize,
+}
+
+/// What the model makes of one file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Classification {
+    pub file: String,
+    /// Best first.
+    pub predictions: Vec<Prediction>,
+    /// How many clips of the file were looked at; their probabilities are averaged.
+    pub views: usize,
+    pub milliseconds: f64,
+    /// The first view, as the model saw it.
+    pub picture: ClipPicture,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Prediction {
+    pub label: String,
+    /// Probability, 0 to 1.
+    pub score: f32,
+}
+
+/// Pixels as one run of bytes (a typed array in the browser) instead of a list of numbers.
+mod bytes {
+    use serde::{Deserializer, Serializer, de};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        struct Bytes;
+        impl<'de> de::Visitor<'de> for Bytes {
+            type Value = Vec<u8>;
+            fn expecting(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+                formatter.write_str("bytes")
+            }
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+                Ok(bytes.to_vec())
+            }
+            fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+                Ok(bytes)
+            }
+        }
+        deserializer.deserialize_byte_buf(Bytes)
+    }
+}

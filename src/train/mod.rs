@@ -1,0 +1,15 @@
+//! Fine-tuning: settings, schedule, optimizer, loop, metrics.
+//!
+//! Comes in: clips and labels. Goes out: a trained model and a stream of [`crate::protocol::TuneEvent`]s.
+//! Never decodes, and never waits for the device except to read one small tensor a step.
+
+pub mod settings;
+
+#[cfg(feature = "engine")]
+pub mod evaluate;
+#[cfg(feature = "engine")]
+pub mod optimizer;
+#[cfg(feature = "engine")]
+pub mod run;
+#[cfg(feature = "engine")]
+pub mod schedule;
