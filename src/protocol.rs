@@ -192,6 +192,8 @@ pub struct CheckpointSummary {
     /// Frames a clip and pixels a side, as the model takes them.
     pub frames: usize,
     pub image_size: usize,
+    /// How much of a video the model was trained to look at, in seconds.
+    pub clip_seconds: f64,
 }
 
 /// What the model makes of one file.

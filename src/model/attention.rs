@@ -1,1 +1,52 @@
+//! Multi-head self-attention over all tokens of a clip.
+//!
+//! Comes in and goes out: [B, N, D]. No mask: every token sees every other.
 
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
+use burn::tensor::{Device, Tensor, activation::softmax};
+
+use super::config::VideoMaeConfig;
+
+/// `VideoMAESelfAttention` and its output projection. The key has no bias: it cannot change a softmax.
+#[derive(Module, Debug)]
+pub struct Attention {
+    pub query: Linear,
+    pub key: Linear,
+    pub value: Linear,
+    pub output: Linear,
+    probability_dropout: Dropout,
+    output_dropout: Dropout,
+    heads: usize,
+}
+
+impl Attention {
+    pub fn new(config: &VideoMaeConfig, device: &Device) -> Self {
+        let width = config.hidden_size;
+        let project = |bias| LinearConfig::new(width, width).with_bias(bias).init(device);
+        Self {
+            query: project(config.qkv_bias),
+            key: project(false),
+            value: project(config.qkv_bias),
+            output: project(true),
+            probability_dropout: DropoutConfig::new(config.attention_probs_dropout_prob).init(),
+            output_dropout: DropoutConfig::new(config.hidden_dropout_prob).init(),
+            heads: config.num_attention_heads,
+        }
+    }
+
+    /// [B, N, D] -> [B, N, D]: softmax(Q K^T / sqrt(D / heads)) V, scaled after the product as transformers does.
+    pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
+        let [batch, count, width] = tokens.dims();
+        let head_width = width / self.heads;
+        let split = |projected: Tensor<3>| projected.reshape([batch, count, self.heads, head_width]).swap_dims(1, 2);
+
+        let query = split(self.query.forward(tokens.clone()));
+        let key = split(self.key.forward(tokens.clone()));
+        let value = split(self.value.forward(tokens));
+        let scores = query.matmul(key.transpose()) / (head_width as f32).sqrt();
+        let probabilities = self.probability_dropout.forward(softmax(scores, 3));
+        let context = probabilities.matmul(value).swap_dims(1, 2).reshape([batch, count, width]);
+        self.output_dropout.forward(self.output.forward(context))
+    }
+}

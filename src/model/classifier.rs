@@ -1,1 +1,68 @@
+//! VideoMAE with a classification head: `VideoMAEForVideoClassification`.
+//!
+//! Comes in: `pixel_values` [B, T, C, H, W]. Goes out: logits [B, K].
 
+use burn::module::Module;
+use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::tensor::{Device, Int, Tensor, activation::log_softmax};
+
+use super::config::VideoMaeConfig;
+use super::embedding::Embeddings;
+use super::encoder::EncoderLayer;
+use super::weights;
+
+/// fc_norm is a plain `nn.LayerNorm`: its epsilon is PyTorch's default, whatever `layer_norm_eps` says.
+const POOLED_NORM_EPSILON: f64 = 1e-5;
+
+/// The backbone, the pooling and the head.
+#[derive(Module, Debug)]
+pub struct VideoMae {
+    pub embeddings: Embeddings,
+    pub layers: Vec<EncoderLayer>,
+    /// Over all tokens, where the first token stands for the clip (`use_mean_pooling` false).
+    pub final_norm: Option<LayerNorm>,
+    /// Over the mean of the tokens (`use_mean_pooling` true).
+    pub pooled_norm: Option<LayerNorm>,
+    /// [D, K].
+    pub head: Linear,
+}
+
+impl VideoMae {
+    /// A model for a checked configuration; weights are drawn from `seed` on the host, so that they are the same on
+    /// every device: N(0, initializer_range) for matrices, 0 for biases, 1 and 0 for norms.
+    pub fn new(config: &VideoMaeConfig, seed: u64, device: &Device) -> Self {
+        let width = config.hidden_size;
+        let norm = |epsilon| LayerNormConfig::new(width).with_epsilon(epsilon).init(device);
+        let model = Self {
+            embeddings: Embeddings::new(config, device),
+            layers: (0..config.num_hidden_layers).map(|_| EncoderLayer::new(config, device)).collect(),
+            final_norm: (!config.use_mean_pooling).then(|| norm(config.layer_norm_eps)),
+            pooled_norm: config.use_mean_pooling.then(|| norm(POOLED_NORM_EPSILON)),
+            head: LinearConfig::new(width, config.id2label.len().max(1)).init(device),
+        };
+        weights::randomise(model, config.initializer_range, seed)
+    }
+
+    /// [B, T, C, H, W] -> [B, K].
+    pub fn forward(&self, pixel_values: Tensor<5>) -> Tensor<2> {
+        let mut tokens = self.embeddings.forward(pixel_values);
+        for layer in &self.layers {
+            tokens = layer.forward(tokens);
+        }
+        if let Some(norm) = &self.final_norm {
+            tokens = norm.forward(tokens);
+        }
+        let [batch, _, width] = tokens.dims();
+        let pooled = match &self.pooled_norm {
+            Some(norm) => norm.forward(tokens.mean_dim(1).reshape([batch, width])),
+            None => tokens.slice([0..batch, 0..1]).reshape([batch, width]),
+        };
+        self.head.forward(pooled)
+    }
+}
+
+/// Mean cross-entropy of `logits` [B, K] against label ids [B]; goes out: [1].
+pub fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+    let log_probabilities = log_softmax(logits, 1);
+    log_probabilities.gather(1, labels.unsqueeze_dim(1)).mean().neg()
+}

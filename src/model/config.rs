@@ -115,6 +115,7 @@ pub struct VideoMaeConfig {
     #[serde(alias = "qv_bias")]
     pub qkv_bias: bool,
     pub use_mean_pooling: bool,
+    #[serde(with = "numbered")]
     pub id2label: BTreeMap<usize, String>,
     pub label2id: BTreeMap<String, usize>,
     #[serde(flatten)]
@@ -235,5 +236,25 @@ impl VideoMaeConfig {
     pub fn tubelet_values(&self) -> usize {
         let [patch_height, patch_width] = self.patch_size.height_width();
         self.num_channels * self.tubelet_size * patch_height * patch_width
+    }
+}
+
+/// `{"0": "archery", …}`: numbers as text, which a flattened struct would not read as numbers by itself.
+mod numbered {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use std::collections::BTreeMap;
+
+    pub fn serialize<S: Serializer>(labels: &BTreeMap<usize, String>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(labels.iter().map(|(id, label)| (id.to_string(), label)))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<usize, String>, D::Error> {
+        BTreeMap::<String, String>::deserialize(deserializer)?
+            .into_iter()
+            .map(|(id, label)| match id.parse() {
+                Ok(id) => Ok((id, label)),
+                Err(_) => Err(D::Error::custom(format!("id2label has the key {id:?}, which is not a number"))),
+            })
+            .collect()
     }
 }

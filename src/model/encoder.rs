@@ -1,1 +1,52 @@
+//! One pre-norm Transformer layer: attention, then a feed-forward block, each added to what came in.
+//!
+//! Comes in and goes out: tokens [B, N, D].
 
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::tensor::{Device, Tensor, activation};
+
+use super::attention::Attention;
+use super::config::{Activation, VideoMaeConfig};
+
+/// `VideoMAELayer`.
+#[derive(Module, Debug)]
+pub struct EncoderLayer {
+    pub norm_before: LayerNorm,
+    pub attention: Attention,
+    pub norm_after: LayerNorm,
+    /// [D, intermediate].
+    pub intermediate: Linear,
+    /// [intermediate, D].
+    pub output: Linear,
+    dropout: Dropout,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl EncoderLayer {
+    pub fn new(config: &VideoMaeConfig, device: &Device) -> Self {
+        let norm = || LayerNormConfig::new(config.hidden_size).with_epsilon(config.layer_norm_eps).init(device);
+        Self {
+            norm_before: norm(),
+            attention: Attention::new(config, device),
+            norm_after: norm(),
+            intermediate: LinearConfig::new(config.hidden_size, config.intermediate_size).init(device),
+            output: LinearConfig::new(config.intermediate_size, config.hidden_size).init(device),
+            dropout: DropoutConfig::new(config.hidden_dropout_prob).init(),
+            activation: config.hidden_act,
+        }
+    }
+
+    /// [B, N, D] -> [B, N, D].
+    pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
+        let attended = self.attention.forward(self.norm_before.forward(tokens.clone())) + tokens;
+        let widened = self.intermediate.forward(self.norm_after.forward(attended.clone()));
+        let activated = match self.activation {
+            Activation::Gelu => activation::gelu(widened),
+            Activation::GeluTanh => activation::gelu_approximate(widened),
+            Activation::Relu => activation::relu(widened),
+        };
+        self.dropout.forward(self.output.forward(activated)) + attended
+    }
+}

@@ -1,1 +1,86 @@
+//! A model on a split: loss and accuracy, one view a video.
+//!
+//! Comes in: a model, examples, a source of clips. Goes out: an [`Evaluation`]. Reads back once, at the end.
 
+use burn::tensor::{Device, Int, Tensor, TensorData, activation::softmax};
+use futures_channel::mpsc;
+use futures_util::{StreamExt, future};
+
+use super::feed::{BATCHES_AHEAD, Batch, ClipSource, Example, feed};
+use super::run::{Observer, TuneError};
+use crate::dataset::Split;
+use crate::model::classifier::{VideoMae, cross_entropy};
+use crate::protocol::{Evaluation, TuneEvent};
+use crate::video::clip::{ClipShape, View};
+
+/// Moves a batch to the device: `pixel_values` [B, T, C, H, W] and labels [B].
+pub fn upload(batch: Batch, shape: &ClipShape, device: &Device) -> (Tensor<5>, Tensor<1, Int>) {
+    let count = batch.labels.len();
+    let dims = [count, shape.frames, 3, shape.height, shape.width];
+    let pixels = Tensor::from_data(TensorData::new(batch.pixels, dims), device);
+    let labels = Tensor::from_data(TensorData::new(batch.labels, [count]), device);
+    (pixels, labels)
+}
+
+/// How many of `logits` [B, K] have their largest value at the label; goes out: [1].
+pub fn count_right(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+    let count = labels.dims()[0];
+    logits.argmax(1).reshape([count]).equal(labels).float().sum()
+}
+
+/// Evaluates `model` (without autodiff) on one split; none where the split is empty or nothing of it decodes.
+pub async fn evaluate<S: ClipSource, O: Observer>(
+    model: &VideoMae,
+    split: Split,
+    examples: &[Example],
+    source: &S,
+    shape: &ClipShape,
+    batch_size: usize,
+    device: &Device,
+    observer: &mut O,
+) -> Result<Option<Evaluation>, TuneError> {
+    let device = device.clone().without_autodiff();
+    let wanted = examples.iter().map(|example| (*example, View::Evaluation { index: 0, count: 1 })).collect();
+    let (sender, mut batches) = mpsc::channel::<Batch>(BATCHES_AHEAD);
+    let consume = async move {
+        let mut videos = 0;
+        let mut sums = Tensor::<1>::zeros([2], &device);
+        while let Some(mut batch) = batches.next().await {
+            for unusable in std::mem::take(&mut batch.left_out) {
+                observer.event(TuneEvent::LeftOut(unusable));
+            }
+            let count = batch.labels.len();
+            if count == 0 {
+                continue;
+            }
+            videos += count;
+            let (pixels, labels) = upload(batch, shape, &device);
+            let logits = model.forward(pixels);
+            let loss = cross_entropy(logits.clone(), labels.clone()).mul_scalar(count as f32);
+            sums = sums + Tensor::cat(vec![loss, count_right(logits, labels)], 0);
+            observer.breathe().await;
+        }
+        (videos, sums)
+    };
+    let (_, (videos, sums)) = future::join(feed(source, wanted, batch_size, sender), consume).await;
+    if videos == 0 {
+        return Ok(None);
+    }
+    let [loss, right] = read(sums).await?;
+    let count = videos as f32;
+    Ok(Some(Evaluation { split, loss: loss / count, accuracy: right / count, videos }))
+}
+
+/// Reads a small tensor of exactly `N` values back.
+pub async fn read<const N: usize>(tensor: Tensor<1>) -> Result<[f32; N], TuneError> {
+    let data = tensor.into_data_async().await.map_err(|error| TuneError::Device(error.to_string()))?;
+    let values: Vec<f32> = data.iter::<f32>().collect();
+    values.try_into().map_err(|values: Vec<f32>| TuneError::Device(format!("{} values came back", values.len())))
+}
+
+/// Class probabilities of `pixel_values` [B, T, C, H, W], averaged over B views; goes out: [K] on the host.
+pub async fn probabilities(model: &VideoMae, pixels: Tensor<5>) -> Result<Vec<f32>, TuneError> {
+    let averaged = softmax(model.forward(pixels), 1).mean_dim(0);
+    let data = averaged.into_data_async().await.map_err(|error| TuneError::Device(error.to_string()))?;
+    Ok(data.iter::<f32>().collect())
+}

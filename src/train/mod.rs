@@ -8,6 +8,8 @@ pub mod settings;
 #[cfg(feature = "engine")]
 pub mod evaluate;
 #[cfg(feature = "engine")]
+pub mod feed;
+#[cfg(feature = "engine")]
 pub mod optimizer;
 #[cfg(feature = "engine")]
 pub mod run;

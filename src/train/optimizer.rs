@@ -1,1 +1,142 @@
+//! Gradients -> new parameters: clipping by global norm, then AdamW (Loshchilov and Hutter, 2019, as PyTorch computes it).
+//!
+//! Ours rather than burn-optim's because its state cannot be read back without blocking, and a browser cannot block.
+//! Everything stays on the device; the gradient's norm comes out as a tensor.
 
+use std::collections::HashMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::{Gradients, Tensor};
+
+/// Gradients by parameter, flattened and without autodiff.
+#[derive(Default)]
+pub struct GradientSum {
+    gradients: HashMap<ParamId, Tensor<1>>,
+    /// In the order of the model's fields, so that sums come out the same from run to run.
+    order: Vec<ParamId>,
+}
+
+impl GradientSum {
+    /// Adds the gradients of one backward pass, each multiplied by `weight`.
+    pub fn add<M: Module>(&mut self, model: &M, gradients: &mut Gradients, weight: f32) {
+        model.visit(&mut Adder { sum: self, gradients, weight });
+    }
+
+    /// The gradient of one parameter, flattened.
+    pub fn get(&self, id: &ParamId) -> Option<&Tensor<1>> {
+        self.gradients.get(id)
+    }
+
+    /// Scales all gradients down to the global norm `maximum` (0: leaves them) as `clip_grad_norm_` does.
+    /// Goes out: the norm before, [1]; none where there are no gradients.
+    pub fn clip(&mut self, maximum: f64) -> Option<Tensor<1>> {
+        let squares = self.order.iter().filter_map(|id| self.gradients.get(id)).map(|gradient| {
+            let gradient = gradient.clone();
+            (gradient.clone() * gradient).sum()
+        });
+        let norm = squares.reduce(|sum, square| sum + square)?.sqrt();
+        if maximum > 0.0 {
+            let coefficient = (norm.clone() + 1e-6).recip().mul_scalar(maximum).clamp_max(1.0);
+            for gradient in self.gradients.values_mut() {
+                *gradient = gradient.clone() * coefficient.clone();
+            }
+        }
+        Some(norm)
+    }
+}
+
+struct Adder<'a> {
+    sum: &'a mut GradientSum,
+    gradients: &'a mut Gradients,
+    weight: f32,
+}
+
+impl ModuleVisitor for Adder<'_> {
+    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+        let Some(gradient) = parameter.val().grad_remove(self.gradients) else { return };
+        let count = gradient.shape().num_elements();
+        let mut gradient = gradient.reshape([count]);
+        if self.weight != 1.0 {
+            gradient = gradient.mul_scalar(self.weight);
+        }
+        let sum = match self.sum.gradients.remove(&parameter.id) {
+            Some(sum) => sum + gradient,
+            None => {
+                self.sum.order.push(parameter.id);
+                gradient
+            }
+        };
+        self.sum.gradients.insert(parameter.id, sum);
+    }
+}
+
+/// AdamW with PyTorch's update order and bias correction.
+pub struct AdamW {
+    betas: (f64, f64),
+    epsilon: f64,
+    weight_decay: f64,
+    steps: i32,
+    moments: HashMap<ParamId, Moments>,
+}
+
+/// Running means of the gradient and of its square, flattened.
+struct Moments {
+    first: Tensor<1>,
+    second: Tensor<1>,
+}
+
+impl AdamW {
+    /// The Trainer's defaults: betas 0.9 and 0.999, epsilon 1e-8. Decay applies to matrices only: the Trainer leaves
+    /// biases and norms out.
+    pub fn new(weight_decay: f64) -> Self {
+        Self { betas: (0.9, 0.999), epsilon: 1e-8, weight_decay, steps: 0, moments: HashMap::new() }
+    }
+
+    /// One step; parameters without a gradient stay as they are.
+    pub fn step<M: Module>(&mut self, model: M, gradients: GradientSum, learning_rate: f64) -> M {
+        self.steps += 1;
+        model.map(&mut Step { optimizer: self, gradients: gradients.gradients, learning_rate })
+    }
+}
+
+struct Step<'a> {
+    optimizer: &'a mut AdamW,
+    gradients: HashMap<ParamId, Tensor<1>>,
+    learning_rate: f64,
+}
+
+impl ModuleMapper for Step<'_> {
+    fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(gradient) = self.gradients.remove(&parameter.id) else { return parameter };
+        let optimizer = &mut *self.optimizer;
+        let (beta_first, beta_second) = optimizer.betas;
+        let square = gradient.clone() * gradient.clone();
+        let moments = match optimizer.moments.remove(&parameter.id) {
+            Some(moments) => Moments {
+                first: moments.first.mul_scalar(beta_first) + gradient.mul_scalar(1.0 - beta_first),
+                second: moments.second.mul_scalar(beta_second) + square.mul_scalar(1.0 - beta_second),
+            },
+            None => Moments {
+                first: gradient.mul_scalar(1.0 - beta_first),
+                second: square.mul_scalar(1.0 - beta_second),
+            },
+        };
+        let correction_first = 1.0 - beta_first.powi(optimizer.steps);
+        let correction_second = 1.0 - beta_second.powi(optimizer.steps);
+        let denominator =
+            moments.second.clone().sqrt().div_scalar(correction_second.sqrt()).add_scalar(optimizer.epsilon);
+        let update = (moments.first.clone() / denominator).mul_scalar(self.learning_rate / correction_first);
+        optimizer.moments.insert(parameter.id, moments);
+
+        let decay = if D > 1 { 1.0 - self.learning_rate * optimizer.weight_decay } else { 1.0 };
+        parameter.map(|tensor| {
+            let shape = tensor.shape();
+            let mut value = tensor.without_autodiff();
+            if decay != 1.0 {
+                value = value.mul_scalar(decay);
+            }
+            let value = value - update.reshape(shape);
+            value.autodiff().require_grad()
+        })
+    }
+}

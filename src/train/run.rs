@@ -1,1 +1,315 @@
+//! The training loop.
+//!
+//! Comes in: a model, settings, examples, a source of clips. Goes out: the best model by validation accuracy, and
+//! events and checkpoints through an [`Observer`]. Every random choice comes from the settings' seed. Reads back once
+//! a step. Cancelled by dropping the future; stopped, keeping what was learnt, through the observer.
 
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use futures_channel::mpsc;
+use futures_util::{StreamExt, future};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use super::evaluate::{count_right, evaluate, read, upload};
+use super::feed::{BATCHES_AHEAD, Batch, ClipSource, Example, feed};
+use super::optimizer::{AdamW, GradientSum};
+use super::schedule::Schedule;
+use super::settings::TuneSettings;
+use crate::dataset::Split;
+use crate::model::classifier::{VideoMae, cross_entropy};
+use crate::model::weights::WeightsError;
+use crate::protocol::{EpochReport, Evaluation, StepReport, TuneEvent};
+use crate::video::clip::{ClipShape, View};
+
+/// Why a run ended before its time.
+#[derive(Debug, thiserror::Error)]
+pub enum TuneError {
+    #[error("The device failed while computing: {0}. Reload the page, or choose the CPU, and start again.")]
+    Device(String),
+    #[error(
+        "The loss is no longer a number at step {step}. Choose a smaller learning rate and start again; \
+         the checkpoints up to here are kept."
+    )]
+    Diverged { step: usize },
+    #[error("None of the training videos could be decoded, so there is nothing to learn from.")]
+    NothingDecoded,
+    #[error("{0}")]
+    Weights(#[from] WeightsError),
+    #[error("{0}")]
+    Storage(String),
+}
+
+/// Who watches a run: tells the page, keeps checkpoints, and knows the time.
+pub trait Observer {
+    fn event(&mut self, event: TuneEvent);
+    /// Keeps the model after an epoch, or after the run was stopped within one.
+    fn checkpoint(
+        &mut self,
+        model: &VideoMae,
+        epoch: usize,
+        validation: Option<Evaluation>,
+    ) -> impl Future<Output = Result<(), TuneError>>;
+    /// The best epoch's checkpoint on the test split.
+    fn tested(&mut self, epoch: usize, test: Evaluation) -> impl Future<Output = Result<(), TuneError>>;
+    /// Whether the user asked to stop and keep what was learnt.
+    fn should_stop(&self) -> bool;
+    /// Lets others on this thread run.
+    fn breathe(&self) -> impl Future<Output = ()>;
+    /// Seconds since some fixed moment.
+    fn now(&self) -> f64;
+}
+
+/// The examples of each split.
+#[derive(Clone, Debug, Default)]
+pub struct Examples {
+    pub train: Vec<Example>,
+    pub validation: Vec<Example>,
+    pub test: Vec<Example>,
+}
+
+/// Everything that a run reads.
+pub struct Run<'a, S> {
+    pub settings: &'a TuneSettings,
+    pub examples: &'a Examples,
+    pub source: &'a S,
+    pub shape: &'a ClipShape,
+    /// With or without autodiff; the run adds it where it is needed.
+    pub device: &'a Device,
+}
+
+/// Trains `model` (on an autodiff device). Goes out: the best model by validation accuracy, without autodiff; the
+/// last where there is no validation split.
+pub async fn tune<S: ClipSource, O: Observer>(
+    run: Run<'_, S>,
+    model: VideoMae,
+    observer: &mut O,
+) -> Result<VideoMae, TuneError> {
+    let settings = run.settings;
+    let batches = run.examples.train.len().div_ceil(settings.batch);
+    let steps_per_epoch = batches.div_ceil(settings.accumulation);
+    let total_steps = steps_per_epoch * settings.epochs;
+    observer.event(TuneEvent::Started { total_steps, steps_per_epoch, parameters: model.num_params() });
+
+    let mut trainer = Trainer {
+        optimizer: AdamW::new(settings.weight_decay),
+        schedule: Schedule::new(settings.learning_rate, settings.warmup_ratio, total_steps),
+        model,
+        step: 0,
+        total_steps,
+        pace: Pace::default(),
+        run: &run,
+    };
+    let mut best: Option<(VideoMae, usize, Option<Evaluation>)> = None;
+    for epoch in 1..=settings.epochs {
+        let (train_loss, train_accuracy) = trainer.epoch(epoch, observer).await?;
+        let current = trainer.model.valid();
+        let validation = run.evaluate(&current, Split::Validation, observer).await?;
+        observer.event(TuneEvent::Epoch(EpochReport { epoch, train_loss, train_accuracy, validation }));
+        observer.checkpoint(&current, epoch, validation).await?;
+        let improves = best.as_ref().is_none_or(|(_, _, before)| is_better(validation, *before));
+        if improves {
+            best = Some((current, epoch, validation));
+        }
+        if observer.should_stop() {
+            break;
+        }
+    }
+    let Some((model, epoch, _)) = best else { return Err(TuneError::NothingDecoded) };
+    if !observer.should_stop()
+        && let Some(test) = run.evaluate(&model, Split::Test, observer).await?
+    {
+        observer.event(TuneEvent::Tested(test));
+        observer.tested(epoch, test).await?;
+    }
+    Ok(model)
+}
+
+/// Higher accuracy is better; of the same accuracy, lower loss. Without validation, later is better.
+pub fn is_better(new: Option<Evaluation>, old: Option<Evaluation>) -> bool {
+    match (new, old) {
+        (Some(new), Some(old)) => {
+            new.accuracy > old.accuracy || (new.accuracy == old.accuracy && new.loss < old.loss)
+        }
+        _ => true,
+    }
+}
+
+impl<S: ClipSource> Run<'_, S> {
+    async fn evaluate<O: Observer>(
+        &self,
+        model: &VideoMae,
+        split: Split,
+        observer: &mut O,
+    ) -> Result<Option<Evaluation>, TuneError> {
+        let examples = match split {
+            Split::Train => &self.examples.train,
+            Split::Validation => &self.examples.validation,
+            Split::Test => &self.examples.test,
+        };
+        let (source, shape, batch, device) = (self.source, self.shape, self.settings.batch, self.device);
+        evaluate(model, split, examples, source, shape, batch, device, observer).await
+    }
+
+    /// The epoch's examples in its own order, each with its own view; drawn from the seed and the epoch alone.
+    fn draw_epoch(&self, epoch: usize) -> Vec<(Example, View)> {
+        let mut random = ChaCha8Rng::seed_from_u64(self.settings.seed);
+        random.set_stream(epoch as u64);
+        let mut order = self.examples.train.clone();
+        // Fisher and Yates' shuffle.
+        for last in (1..order.len()).rev() {
+            order.swap(last, random.random_range(0..=last));
+        }
+        let horizontal_flip = self.settings.horizontal_flip;
+        order
+            .into_iter()
+            .map(|example| (example, View::Training { seed: random.random(), horizontal_flip }))
+            .collect()
+    }
+}
+
+struct Trainer<'a, S> {
+    model: VideoMae,
+    optimizer: AdamW,
+    schedule: Schedule,
+    /// Optimizer steps done.
+    step: usize,
+    total_steps: usize,
+    pace: Pace,
+    run: &'a Run<'a, S>,
+}
+
+impl<S: ClipSource> Trainer<'_, S> {
+    /// One pass over the training examples; goes out: mean loss and accuracy over its clips.
+    async fn epoch<O: Observer>(&mut self, epoch: usize, observer: &mut O) -> Result<(f32, f32), TuneError> {
+        let settings = self.run.settings;
+        let (sender, mut batches) = mpsc::channel::<Batch>(BATCHES_AHEAD);
+        let wanted = self.run.draw_epoch(epoch);
+        let source = self.run.source;
+        let consume = async move {
+            let (mut loss_sum, mut right_sum, mut clips) = (0.0, 0.0, 0);
+            let mut more = true;
+            while more && !observer.should_stop() {
+                let mut step_batches: Vec<Batch> = Vec::with_capacity(settings.accumulation);
+                while step_batches.len() < settings.accumulation {
+                    let Some(mut batch) = batches.next().await else {
+                        more = false;
+                        break;
+                    };
+                    for unusable in std::mem::take(&mut batch.left_out) {
+                        observer.event(TuneEvent::LeftOut(unusable));
+                    }
+                    if !batch.labels.is_empty() {
+                        step_batches.push(batch);
+                    }
+                }
+                if step_batches.is_empty() {
+                    continue;
+                }
+                let report = self.step(epoch, step_batches, observer).await?;
+                loss_sum += report.loss * report.clips as f32;
+                right_sum += report.right;
+                clips += report.clips;
+                observer.breathe().await;
+            }
+            if clips == 0 && !observer.should_stop() {
+                return Err(TuneError::NothingDecoded);
+            }
+            let count = clips.max(1) as f32;
+            Ok((loss_sum / count, right_sum / count))
+        };
+        let (_, result) = future::join(feed(source, wanted, settings.batch, sender), consume).await;
+        result
+    }
+
+    /// Forward, backward, clip and update; one read-back.
+    async fn step<O: Observer>(
+        &mut self,
+        epoch: usize,
+        batches: Vec<Batch>,
+        observer: &mut O,
+    ) -> Result<StepSums, TuneError> {
+        let settings = self.run.settings;
+        let device = self.run.device.clone().autodiff();
+        let clips: usize = batches.iter().map(|batch| batch.labels.len()).sum();
+        let mut gradients = GradientSum::default();
+        let mut sums: Option<Tensor<1>> = None;
+        for batch in batches {
+            let share = batch.labels.len() as f32 / clips as f32;
+            let (pixels, labels) = upload(batch, self.run.shape, &device);
+            let logits = self.model.forward(pixels);
+            let loss = cross_entropy(logits.clone(), labels.clone());
+            gradients.add(&self.model, &mut loss.backward(), share);
+            let loss = loss.without_autodiff().mul_scalar(share);
+            let right = count_right(logits.without_autodiff(), labels.without_autodiff());
+            let both = Tensor::cat(vec![loss, right], 0);
+            sums = Some(match sums {
+                Some(sums) => sums + both,
+                None => both,
+            });
+        }
+        let learning_rate = self.schedule.learning_rate(self.step);
+        let norm = gradients.clip(settings.max_grad_norm);
+        let (Some(sums), Some(norm)) = (sums, norm) else { return Err(TuneError::NothingDecoded) };
+        self.model = self.optimizer.step(self.model.clone(), gradients, learning_rate);
+        self.step += 1;
+
+        let [loss, right, gradient_norm] = read(Tensor::cat(vec![sums, norm], 0)).await?;
+        if !loss.is_finite() || !gradient_norm.is_finite() {
+            return Err(TuneError::Diverged { step: self.step });
+        }
+        self.pace.add(observer.now(), clips);
+        observer.event(TuneEvent::Step(StepReport {
+            step: self.step,
+            epoch,
+            loss,
+            accuracy: right / clips as f32,
+            learning_rate,
+            gradient_norm,
+            clips_per_second: self.pace.clips_per_second(),
+            seconds_left: self.pace.seconds_left(self.total_steps.saturating_sub(self.step)),
+        }));
+        Ok(StepSums { loss, right, clips })
+    }
+}
+
+/// What a step adds to its epoch's sums.
+struct StepSums {
+    loss: f32,
+    right: f32,
+    clips: usize,
+}
+
+/// How fast a run goes, from its second step on: the first one compiles kernels.
+#[derive(Default)]
+struct Pace {
+    first: Option<f64>,
+    last: f64,
+    steps: usize,
+    clips: usize,
+}
+
+impl Pace {
+    fn add(&mut self, now: f64, clips: usize) {
+        if self.first.is_none() {
+            self.first = Some(now);
+        } else {
+            self.steps += 1;
+            self.clips += clips;
+        }
+        self.last = now;
+    }
+
+    fn seconds(&self) -> f64 {
+        self.first.map_or(0.0, |first| self.last - first)
+    }
+
+    fn clips_per_second(&self) -> f64 {
+        if self.seconds() > 0.0 { self.clips as f64 / self.seconds() } else { 0.0 }
+    }
+
+    fn seconds_left(&self, steps: usize) -> Option<f64> {
+        (self.steps > 0).then(|| self.seconds() / self.steps as f64 * steps as f64)
+    }
+}
