@@ -1,1 +1,309 @@
-fn main() {}
+//! The engine's native twin: the same jobs over the same code, for scripts, benches and machines without a screen.
+//!
+//! Progress goes to standard error, results as JSON to standard output. Exit codes: 0 done, 1 the job failed,
+//! 2 wrong arguments, 3 the data or the model given cannot be used.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use cliptune::engine::classification::classify;
+use cliptune::engine::folder::Folder;
+use cliptune::engine::loaded::LoadedModel;
+use cliptune::engine::{device, tuning};
+use cliptune::model::config::ModelSize;
+use cliptune::protocol::{Classification, DeviceChoice, TuneEvent};
+use cliptune::storage::directory::{DirectoryStore, read_model_folder};
+use cliptune::storage::{Checkpoint, CheckpointStore, archive};
+use cliptune::train::settings::{StartFrom, TuneSettings};
+use cliptune::video::VideoSource;
+use cliptune::video::clip::ClipLoader;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+#[derive(Parser)]
+#[command(version, about = "Fine-tunes VideoMAE on a folder of videos and classifies clips with it.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Where to compute.
+    #[arg(long, global = true, value_enum, default_value_t = OnDevice::Cpu)]
+    device: OnDevice,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum OnDevice {
+    Cpu,
+    Gpu,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// What a folder holds: classes, splits, and every file that cannot be used, with the reason.
+    Inspect { folder: PathBuf },
+    /// Fine-tune on a folder; checkpoints land in DIR.
+    Tune(Tune),
+    /// Classify clips with a checkpoint: a folder or an exported zip.
+    Classify {
+        model: PathBuf,
+        #[arg(required = true)]
+        clips: Vec<PathBuf>,
+        /// How many labels to print.
+        #[arg(long, default_value_t = 5)]
+        top: usize,
+    },
+    /// Logits of `pixel_values` [B, T, C, H, W] (f32, safetensors), written as `logits` [B, K].
+    Logits { model: PathBuf, input: PathBuf, output: PathBuf },
+}
+
+#[derive(Args)]
+struct Tune {
+    folder: PathBuf,
+    /// Where checkpoints go.
+    #[arg(long)]
+    out: PathBuf,
+    /// micro, tiny, small or base, from random weights.
+    #[arg(long, default_value = "micro", value_parser = size, conflicts_with = "from")]
+    size: ModelSize,
+    /// Go on from a checkpoint: its id in --out.
+    #[arg(long)]
+    from: Option<String>,
+    #[arg(long)]
+    name: Option<String>,
+    #[arg(long)]
+    epochs: Option<usize>,
+    #[arg(long)]
+    batch: Option<usize>,
+    #[arg(long)]
+    accumulation: Option<usize>,
+    #[arg(long)]
+    learning_rate: Option<f64>,
+    #[arg(long)]
+    warmup_ratio: Option<f64>,
+    #[arg(long)]
+    weight_decay: Option<f64>,
+    #[arg(long)]
+    max_grad_norm: Option<f64>,
+    #[arg(long)]
+    clip_seconds: Option<f64>,
+    /// Mirror half of the training clips.
+    #[arg(long)]
+    horizontal_flip: Option<bool>,
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+fn size(name: &str) -> Result<ModelSize, String> {
+    ModelSize::from_name(name).ok_or_else(|| "choose micro, tiny, small or base".into())
+}
+
+/// Why a command ended: its exit code and a sentence.
+struct Failure {
+    code: u8,
+    sentence: String,
+}
+
+/// The job could not be done.
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure { code: 1, sentence: error.to_string() }
+}
+
+/// What was given cannot be used.
+fn unusable(error: impl std::fmt::Display) -> Failure {
+    Failure { code: 3, sentence: error.to_string() }
+}
+
+fn main() -> ExitCode {
+    match pollster::block_on(run(Arguments::parse())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{}", failure.sentence);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let choice = match arguments.device {
+        OnDevice::Cpu => DeviceChoice::Cpu,
+        OnDevice::Gpu => DeviceChoice::Gpu,
+    };
+    let device = async || {
+        let (device, report) = device::choose(choice).await.map_err(failed)?;
+        eprintln!("Computing on {}.", report.name);
+        Ok(device)
+    };
+    match arguments.command {
+        Command::Inspect { folder } => print(&import(&folder).await?.catalogue),
+        Command::Tune(options) => tune(&options, &device().await?).await,
+        Command::Classify { model, clips, top } => classify_clips(&model, &clips, top, &device().await?).await,
+        Command::Logits { model, input, output } => logits(&model, &input, &output, &device().await?).await,
+    }
+}
+
+/// Results are JSON on standard output.
+fn print(value: &impl serde::Serialize) -> Result<(), Failure> {
+    println!("{}", serde_json::to_string_pretty(value).map_err(failed)?);
+    Ok(())
+}
+
+async fn import(folder: &Path) -> Result<Folder, Failure> {
+    let mut files = Vec::new();
+    list(folder, "", &mut files).map_err(|error| unusable(format!("{} cannot be read: {error}.", folder.display())))?;
+    eprintln!("Looking at {} files in {}.", files.len(), folder.display());
+    Ok(Folder::import(files, |_, _| {}).await)
+}
+
+/// Every file below `folder`, with its path relative to the top, `/` between parts, in name order.
+fn list(folder: &Path, prefix: &str, files: &mut Vec<(String, VideoSource)>) -> std::io::Result<()> {
+    let mut entries = std::fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
+    entries.sort_by_key(|entry| entry.file_name());
+    for entry in entries {
+        let relative = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if entry.file_type()?.is_dir() {
+            list(&entry.path(), &format!("{relative}/"), files)?;
+        } else {
+            files.push((relative, VideoSource::new(entry.path())));
+        }
+    }
+    Ok(())
+}
+
+async fn tune(options: &Tune, device: &Device) -> Result<(), Failure> {
+    let mut settings = match &options.from {
+        Some(id) => TuneSettings::for_checkpoint(id.clone()),
+        None => TuneSettings::for_size(options.size),
+    };
+    if let Some(id) = &options.from {
+        settings.start = StartFrom::Checkpoint(id.clone());
+    }
+    fn set<T: Clone>(setting: &mut T, option: &Option<T>) {
+        if let Some(value) = option {
+            *setting = value.clone();
+        }
+    }
+    let folder = import(&options.folder).await?;
+    settings.horizontal_flip = !folder.catalogue.direction_matters();
+    set(&mut settings.name, &options.name);
+    set(&mut settings.epochs, &options.epochs);
+    set(&mut settings.batch, &options.batch);
+    set(&mut settings.accumulation, &options.accumulation);
+    set(&mut settings.learning_rate, &options.learning_rate);
+    set(&mut settings.warmup_ratio, &options.warmup_ratio);
+    set(&mut settings.weight_decay, &options.weight_decay);
+    set(&mut settings.max_grad_norm, &options.max_grad_norm);
+    set(&mut settings.clip_seconds, &options.clip_seconds);
+    set(&mut settings.horizontal_flip, &options.horizontal_flip);
+    set(&mut settings.seed, &options.seed);
+    if let Some((field, sentence)) = settings.problems().into_iter().next() {
+        return Err(Failure { code: 2, sentence: format!("--{}: {sentence}", field.replace('_', "-")) });
+    }
+    if let Some(reason) = &folder.catalogue.blocked {
+        return Err(unusable(reason));
+    }
+    let store = DirectoryStore::open(&options.out).map_err(failed)?;
+    let stop = Rc::new(Cell::new(false));
+    let best = tuning::tune(&settings, &folder, &store, device, stop, tell).await.map_err(failed)?;
+    let summary = store.list().await.map_err(failed)?.into_iter().find(|summary| summary.id == best);
+    print(&summary)
+}
+
+/// Progress, a line at a time.
+fn tell(event: TuneEvent) {
+    match event {
+        TuneEvent::Started { total_steps, parameters, .. } => {
+            eprintln!("{total_steps} steps, {parameters} parameters.");
+        }
+        TuneEvent::Step(step) if step.step % 10 == 0 => eprintln!(
+            "step {}: loss {:.4}, {:.1} clips/s, {:.0} s left",
+            step.step,
+            step.loss,
+            step.clips_per_second,
+            step.seconds_left.unwrap_or(0.0)
+        ),
+        TuneEvent::Epoch(epoch) => {
+            let validation = epoch.validation.map_or_else(String::new, |validation| {
+                format!(", validation {:.1} % (loss {:.4})", 100.0 * validation.accuracy, validation.loss)
+            });
+            eprintln!(
+                "epoch {}: loss {:.4}, training {:.1} %{validation}",
+                epoch.epoch,
+                epoch.train_loss,
+                100.0 * epoch.train_accuracy
+            );
+        }
+        TuneEvent::Tested(test) => {
+            eprintln!("test: {:.1} % of {} videos (loss {:.4})", 100.0 * test.accuracy, test.videos, test.loss);
+        }
+        TuneEvent::LeftOut(unusable) => eprintln!("left out {}: {}", unusable.path, unusable.reason),
+        TuneEvent::Step(_) | TuneEvent::Saved(_) => {}
+    }
+}
+
+/// A checkpoint from a folder or an exported zip.
+fn open(path: &Path, device: &Device) -> Result<LoadedModel, Failure> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let checkpoint: Checkpoint = if path.is_dir() {
+        read_model_folder(path).map_err(unusable)?
+    } else {
+        let bytes = std::fs::read(path).map_err(|error| unusable(format!("{} cannot be read: {error}.", path.display())))?;
+        archive::import(&bytes, &name, "imported", 0.0).map_err(unusable)?
+    };
+    LoadedModel::open(&checkpoint, device).map_err(unusable)
+}
+
+async fn classify_clips(model: &Path, clips: &[PathBuf], top: usize, device: &Device) -> Result<(), Failure> {
+    #[derive(serde::Serialize)]
+    #[serde(untagged)]
+    enum Line {
+        Classified { file: PathBuf, predictions: Vec<cliptune::protocol::Prediction>, views: usize, milliseconds: f64 },
+        Unusable { file: PathBuf, reason: String },
+    }
+    let loaded = open(model, device)?;
+    let loader = ClipLoader::new(loaded.shape.clone(), loaded.clip_seconds);
+    let mut lines = Vec::with_capacity(clips.len());
+    for clip in clips {
+        let file = clip.clone();
+        lines.push(match classify(&loaded, &loader, &VideoSource::new(clip.clone()), top, device).await {
+            Ok(Classification { predictions, views, milliseconds, .. }) => {
+                Line::Classified { file, predictions, views, milliseconds }
+            }
+            Err(error) => Line::Unusable { file, reason: error.to_string() },
+        });
+    }
+    print(&lines)?;
+    if lines.iter().all(|line| matches!(line, Line::Unusable { .. })) {
+        return Err(unusable("None of the clips could be classified."));
+    }
+    Ok(())
+}
+
+async fn logits(model: &Path, input: &Path, output: &Path, device: &Device) -> Result<(), Failure> {
+    let loaded = open(model, device)?;
+    let bytes = std::fs::read(input).map_err(|error| unusable(format!("{} cannot be read: {error}.", input.display())))?;
+    let wrong = |reason: String| unusable(format!("{} cannot be used: {reason}.", input.display()));
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| wrong(error.to_string()))?;
+    let view = file.tensor("pixel_values").map_err(|error| wrong(error.to_string()))?;
+    let shape = &loaded.shape;
+    let expected = [shape.frames, 3, shape.height, shape.width];
+    if view.dtype() != Dtype::F32 || view.shape().len() != 5 || view.shape()[1..] != expected {
+        return Err(wrong(format!(
+            "pixel_values is {:?} {:?}, but this model takes F32 [B, {}, 3, {}, {}]",
+            view.dtype(),
+            view.shape(),
+            shape.frames,
+            shape.height,
+            shape.width
+        )));
+    }
+    let values: Vec<f32> = view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    let pixels = Tensor::from_data(TensorData::new(values, view.shape().to_vec()), device);
+    let logits = loaded.model.forward(pixels);
+    let dims = logits.dims().to_vec();
+    let data = logits.into_data_async().await.map_err(failed)?;
+    let view = TensorView::new(Dtype::F32, dims, data.as_bytes()).map_err(failed)?;
+    let bytes = safetensors::serialize([("logits", view)], None).map_err(failed)?;
+    std::fs::write(output, bytes).map_err(|error| failed(format!("{} cannot be written: {error}.", output.display())))
+}

@@ -1,1 +1,14 @@
+//! The engine's jobs: import, preview, tune, classify, and keeping checkpoints.
+//!
+//! Comes in: [`crate::protocol::Command`]s with file handles. Goes out: [`crate::protocol::Event`]s. The jobs are plain
+//! Rust over a [`crate::storage::CheckpointStore`]; `worker.rs` speaks to the page and `bin/cliptune.rs` to a terminal.
+//! Owns the device, the decoders and the models; never draws.
 
+pub mod classification;
+pub mod clock;
+pub mod device;
+pub mod folder;
+pub mod loaded;
+pub mod tuning;
+#[cfg(target_family = "wasm")]
+pub mod worker;

@@ -1,0 +1,40 @@
+# The two commands that people need are `make serve` and `make test`; both set up what they need first.
+.PHONY: serve test build setup check test-native test-browser test-e2e sizes screenshots sample clean
+
+serve: ## Build the page and serve it at http://localhost:8080
+	@scripts/setup.sh build
+	@scripts/serve.sh
+
+test: ## Set everything up and run every test
+	@scripts/test.sh
+
+build: ## Build the page into dist/
+	@scripts/setup.sh build
+	@scripts/build.sh
+
+check: ## Format and lint
+	@scripts/check.sh
+
+test-native: ## The tests that need no browser
+	@scripts/setup.sh test
+	@scripts/test_native.sh
+
+test-browser: ## The tests that run inside a worker in Chromium
+	@scripts/setup.sh test
+	@scripts/test_browser.sh
+
+test-e2e: build ## The page in Chromium, as a user uses it
+	@scripts/setup.sh test
+	@scripts/test_e2e.sh
+
+sizes: build ## What each program weighs: raw, gzip, brotli
+	@node scripts/sizes.mjs
+
+screenshots: build ## Every state of the page, light and dark, wide and narrow, into test-results/screenshots
+	@node tests/e2e/screenshots.mjs test-results/screenshots
+
+sample: ## Draw the sample data set anew (Python 3 and ffmpeg)
+	@python3 scripts/make_sample.py
+
+clean: ## Remove what was built here; tools and build caches stay in the cache folder
+	@rm -rf dist test-results

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Builds the page and the engine into dist/ with Trunk; the first build takes a while, later ones seconds to minutes.
+source "$(dirname "$0")/environment.sh"
+cd "$ROOT"
+say "Building the page and the engine (from nothing: about 15 minutes on two cores)"
+web trunk build --release --offline --locked "$@"

@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Every test that needs no browser, the command line included.
+source "$(dirname "$0")/environment.sh"
+cd "$ROOT"
+native cargo test --locked "$@"

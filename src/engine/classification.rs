@@ -1,0 +1,84 @@
+//! The classification job: a model and a video -> its best labels.
+//!
+//! Comes in: a [`LoadedModel`], a video. Goes out: a [`Classification`] over several clips, probabilities averaged.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::clock;
+use super::loaded::LoadedModel;
+use crate::protocol::{Classification, Prediction};
+use crate::train::evaluate::probabilities;
+use crate::train::run::TuneError;
+use crate::video::clip::{ClipLoader, View};
+use crate::video::{Video, VideoError, VideoReader, VideoSource};
+
+/// Clips looked at in one video at most, spread evenly over it (the paper's number for Kinetics, section 4).
+const MOST_VIEWS: usize = 5;
+
+/// Why a video could not be classified.
+#[derive(Debug, thiserror::Error)]
+pub enum ClassifyError {
+    /// The video's fault.
+    #[error("{0}")]
+    Video(#[from] VideoError),
+    /// The device's fault.
+    #[error("{0}")]
+    Device(#[from] TuneError),
+}
+
+/// Classifies one video; `top` best labels.
+pub async fn classify(
+    loaded: &LoadedModel,
+    loader: &ClipLoader,
+    source: &VideoSource,
+    top: usize,
+    device: &Device,
+) -> Result<Classification, ClassifyError> {
+    let started = clock::seconds();
+    let seconds = Video::open(source).await?.info().seconds;
+    let count = ((seconds / loaded.clip_seconds).ceil() as usize).clamp(1, MOST_VIEWS);
+    let mut sums = vec![0.0f32; loaded.config.id2label.len()];
+    let mut first = None;
+    for index in 0..count {
+        let clip = loader.load(source, &View::Evaluation { index, count }).await?;
+        let shape = &loaded.shape;
+        let dims = [1, shape.frames, 3, shape.height, shape.width];
+        let pixels = Tensor::from_data(TensorData::new(clip.pixels.clone(), dims), device);
+        // One view at a time, so that a long video needs no more of the device than a short one.
+        for (sum, probability) in sums.iter_mut().zip(probabilities(&loaded.model, pixels).await?) {
+            *sum += probability / count as f32;
+        }
+        first.get_or_insert_with(|| loader.picture(&clip, 0));
+        clock::turn().await;
+    }
+    let picture = first.ok_or_else(|| TuneError::Device("no view was computed".into()))?;
+    Ok(Classification {
+        file: source.name(),
+        predictions: best(loaded.config.labels(), sums, top),
+        views: count,
+        milliseconds: (clock::seconds() - started) * 1e3,
+        picture,
+    })
+}
+
+/// The `top` labels with the highest scores, best first.
+fn best(labels: Vec<String>, scores: Vec<f32>, top: usize) -> Vec<Prediction> {
+    let mut predictions: Vec<Prediction> =
+        labels.into_iter().zip(scores).map(|(label, score)| Prediction { label, score }).collect();
+    predictions.sort_by(|a, b| b.score.total_cmp(&a.score));
+    predictions.truncate(top);
+    predictions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_labels_come_first_and_no_more_than_asked() {
+        let labels = ["a", "b", "c"].map(String::from).to_vec();
+        let names: Vec<String> =
+            best(labels, vec![0.2, 0.5, 0.3], 2).into_iter().map(|prediction| prediction.label).collect();
+        assert_eq!(names, ["b", "c"]);
+    }
+}

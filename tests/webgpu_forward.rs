@@ -1,0 +1,98 @@
+//! In Chromium, on a WebGPU device: the forward pass and a training step give the numbers of transformers, and memory
+//! stays flat.
+//!
+//! Natively this file is empty; `parity.rs` proves the same on the CPU backend for every configuration.
+#![cfg(target_family = "wasm")]
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use cliptune::model::classifier::{VideoMae, cross_entropy};
+use cliptune::model::config::VideoMaeConfig;
+use cliptune::model::weights;
+use cliptune::train::optimizer::{AdamW, GradientSum};
+use safetensors::tensor::SafeTensors;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+struct Golden {
+    name: &'static str,
+    config: &'static str,
+    model: &'static [u8],
+    forward: &'static [u8],
+}
+
+macro_rules! golden {
+    ($name:literal) => {
+        Golden {
+            name: $name,
+            config: include_str!(concat!("fixtures/golden/", $name, "/model/config.json")),
+            model: include_bytes!(concat!("fixtures/golden/", $name, "/model/model.safetensors")),
+            forward: include_bytes!(concat!("fixtures/golden/", $name, "/forward.safetensors")),
+        }
+    };
+}
+
+fn floats(bytes: &[u8], name: &str) -> (Vec<usize>, Vec<f32>) {
+    let file = SafeTensors::deserialize(bytes).unwrap();
+    let view = file.tensor(name).unwrap();
+    let values = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    (view.shape().to_vec(), values)
+}
+
+fn load(golden: &Golden, device: &Device) -> VideoMae {
+    let config = VideoMaeConfig::from_json(golden.config).unwrap();
+    let (model, report) = weights::load(VideoMae::new(&config, 0, device), &config, golden.model).unwrap();
+    assert_eq!(report, weights::LoadReport::default());
+    model
+}
+
+fn pixels(golden: &Golden, device: &Device) -> Tensor<5> {
+    let (shape, values) = floats(golden.forward, "pixel_values");
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+async fn gpu() -> Device {
+    // Each browser test runs in one worker: the first initialises the device, the others find it.
+    match Device::wgpu_options().init_async().await {
+        Ok(device) => device,
+        Err(_) => Device::wgpu(Default::default()),
+    }
+}
+
+#[wasm_bindgen_test]
+async fn logits_agree_with_transformers_to_1e_4() {
+    let device = gpu().await;
+    for golden in [golden!("micro"), golden!("odd"), golden!("rect")] {
+        let model = load(&golden, &device);
+        let logits = model.forward(pixels(&golden, &device)).into_data_async().await.unwrap();
+        let theirs = floats(golden.forward, "logits").1;
+        let difference =
+            logits.iter::<f32>().zip(&theirs).map(|(ours, theirs)| (ours - theirs).abs()).fold(0.0, f32::max);
+        assert!(difference < 1e-4, "{}: {difference:e}", golden.name);
+    }
+}
+
+/// 200 steps: what the device has in use after the first tenth is what it has in use at the end.
+#[wasm_bindgen_test]
+async fn memory_is_flat_over_200_steps() {
+    let device = gpu().await.autodiff();
+    let golden = golden!("micro");
+    let mut model = load(&golden, &device);
+    let mut optimizer = AdamW::new(0.0);
+    let mut in_use = Vec::new();
+    for step in 0..200 {
+        let labels = Tensor::<1, Int>::from_data(TensorData::from([0, 1]), &device);
+        let loss = cross_entropy(model.forward(pixels(&golden, &device)), labels);
+        let mut gradients = GradientSum::default();
+        gradients.add(&model, &mut loss.backward(), 1.0);
+        gradients.clip(1.0);
+        model = optimizer.step(model, gradients, 1e-4);
+        let loss = loss.without_autodiff().into_data_async().await.unwrap();
+        assert!(loss.iter::<f32>().all(f32::is_finite));
+        if step % 20 == 19 {
+            let usage = device.clone().without_autodiff().memory_pool_usage().unwrap();
+            in_use.push(usage.bytes_reserved);
+        }
+    }
+    assert_eq!(in_use.iter().max(), in_use.get(1), "bytes reserved after every 20th step: {in_use:?}");
+}
