@@ -3,6 +3,12 @@
 //! Comes in: relative paths. Goes out: a [`Catalogue`]. Never opens a file; whether a video can be decoded is
 //! the business of [`crate::video`].
 
+pub mod catalogue;
+pub mod direction;
+pub mod group;
+pub mod layout;
+pub mod split;
+
 use serde::{Deserialize, Serialize};
 
 /// Which part of the data a video belongs to.

@@ -1,0 +1,79 @@
+//! A cache that forgets what was not used for longest once it holds too many bytes.
+//!
+//! Comes in: values with their sizes. Goes out: shared values. Never holds more than its limit.
+
+use std::{collections::HashMap, rc::Rc};
+
+/// Least recently used values go first.
+pub struct LeastRecentlyUsed<V> {
+    entries: HashMap<String, Entry<V>>,
+    limit: usize,
+    held: usize,
+    /// Counts uses; the larger, the later.
+    clock: u64,
+}
+
+struct Entry<V> {
+    value: Rc<V>,
+    bytes: usize,
+    used: u64,
+}
+
+impl<V> LeastRecentlyUsed<V> {
+    /// `limit` in bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { entries: HashMap::new(), limit, held: 0, clock: 0 }
+    }
+
+    pub fn get(&mut self, key: &str) -> Option<Rc<V>> {
+        self.clock += 1;
+        let entry = self.entries.get_mut(key)?;
+        entry.used = self.clock;
+        Some(entry.value.clone())
+    }
+
+    /// Keeps `value`, unless it alone is larger than the limit.
+    pub fn insert(&mut self, key: String, value: Rc<V>, bytes: usize) {
+        self.remove(&key);
+        if bytes > self.limit {
+            return;
+        }
+        while self.held > self.limit - bytes {
+            let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.used).map(|(key, _)| key.clone());
+            let Some(oldest) = oldest else { break };
+            self.remove(&oldest);
+        }
+        self.clock += 1;
+        self.held += bytes;
+        self.entries.insert(key, Entry { value, bytes, used: self.clock });
+    }
+
+    fn remove(&mut self, key: &str) {
+        if let Some(entry) = self.entries.remove(key) {
+            self.held -= entry.bytes;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_unused_goes_first_and_the_limit_holds() {
+        let mut cache = LeastRecentlyUsed::new(10);
+        for (key, bytes) in [("a", 4), ("b", 4)] {
+            cache.insert(key.into(), Rc::new(key), bytes);
+        }
+        assert!(cache.get("a").is_some());
+        cache.insert("c".into(), Rc::new("c"), 4);
+        assert!(cache.get("b").is_none());
+        assert!(cache.get("a").is_some() && cache.get("c").is_some());
+        assert_eq!(cache.held, 8);
+        cache.insert("d".into(), Rc::new("d"), 11);
+        assert!(cache.get("d").is_none());
+        cache.insert("a".into(), Rc::new("a again"), 10);
+        assert_eq!((cache.held, cache.entries.len()), (10, 1));
+        assert_eq!(cache.get("a").as_deref(), Some(&"a again"));
+    }
+}

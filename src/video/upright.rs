@@ -1,0 +1,72 @@
+//! Decoded pixels, as the camera stored them -> an upright [`Frame`].
+//!
+//! Comes in: RGBA rows and how the container says to turn them. Goes out: RGB, turned. Never resizes.
+
+use super::Frame;
+
+/// How a stored picture becomes upright: turned clockwise, then mirrored left to right.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Orientation {
+    /// Quarter turns clockwise, 0 to 3.
+    pub quarter_turns: u8,
+    pub mirrored: bool,
+}
+
+impl Orientation {
+    /// Width and height after turning.
+    pub fn turned(self, width: u32, height: u32) -> (u32, u32) {
+        if self.quarter_turns % 2 == 0 { (width, height) } else { (height, width) }
+    }
+
+    /// `rgba` is `[height, width, 4]`; pixels that it lacks stay black.
+    pub fn frame(self, rgba: &[u8], width: u32, height: u32) -> Frame {
+        let (out_width, out_height) = self.turned(width, height);
+        let (stored_width, stored_height) = (width as usize, height as usize);
+        let (columns, rows) = (out_width as usize, out_height as usize);
+        let mut rgb = vec![0; columns * rows * 3];
+        for (index, pixel) in rgb.chunks_exact_mut(3).enumerate() {
+            let (y, x) = (index / columns, index % columns);
+            let x = if self.mirrored { columns - 1 - x } else { x };
+            let (from_y, from_x) = match self.quarter_turns % 4 {
+                0 => (y, x),
+                1 => (stored_height - 1 - x, y),
+                2 => (stored_height - 1 - y, stored_width - 1 - x),
+                _ => (x, stored_width - 1 - y),
+            };
+            let from = (from_y * stored_width + from_x) * 4;
+            if let Some(stored) = rgba.get(from..from + 3) {
+                pixel.copy_from_slice(stored);
+            }
+        }
+        Frame { width: out_width, height: out_height, rgb }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2 rows of 3 pixels, numbered 1 to 6 in the red channel.
+    fn turned(quarter_turns: u8, mirrored: bool) -> (u32, u32, Vec<u8>) {
+        let rgba: Vec<u8> = (1..=6).flat_map(|red| [red, 0, 0, 255]).collect();
+        let frame = Orientation { quarter_turns, mirrored }.frame(&rgba, 3, 2);
+        (frame.width, frame.height, frame.rgb.iter().step_by(3).copied().collect())
+    }
+
+    #[test]
+    fn turns_are_clockwise_and_mirrors_come_after() {
+        assert_eq!(turned(0, false), (3, 2, vec![1, 2, 3, 4, 5, 6]));
+        assert_eq!(turned(1, false), (2, 3, vec![4, 1, 5, 2, 6, 3]));
+        assert_eq!(turned(2, false), (3, 2, vec![6, 5, 4, 3, 2, 1]));
+        assert_eq!(turned(3, false), (2, 3, vec![3, 6, 2, 5, 1, 4]));
+        assert_eq!(turned(0, true), (3, 2, vec![3, 2, 1, 6, 5, 4]));
+        assert_eq!(turned(1, true), (2, 3, vec![1, 4, 2, 5, 3, 6]));
+    }
+
+    #[test]
+    fn missing_pixels_are_black_and_empty_pictures_are_empty() {
+        let frame = Orientation::default().frame(&[9, 9, 9, 255], 2, 1);
+        assert_eq!(frame.rgb, [9, 9, 9, 0, 0, 0]);
+        assert!(Orientation::default().frame(&[], 0, 0).rgb.is_empty());
+    }
+}
