@@ -56,7 +56,8 @@ fn other_programs_unpack_an_export() {
     let original = checkpoint("run", 1, None, 1000);
     let path = folder.path().join("model.zip");
     fs::write(&path, export(&original).unwrap()).unwrap();
-    let script = "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); assert z.testzip() is None; z.extractall(sys.argv[2])";
+    let script =
+        "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); assert z.testzip() is None; z.extractall(sys.argv[2])";
     let unpacked = folder.path().join("unpacked");
     match std::process::Command::new("python3").args(["-c", script]).arg(&path).arg(&unpacked).status() {
         Err(error) => return println!("skipped: no python3 ({error})"),
@@ -78,7 +79,10 @@ fn a_hub_zip_without_our_summary_is_a_model_named_after_the_file() {
     in_folder.push(("../../etc/passwd", b"rubbish"));
     for zip in [zip_of(&files), zip_of(&in_folder)] {
         let back = import(&zip, "folder/Überraschung.zip", "new", 5.0).unwrap();
-        assert_eq!((back.config, back.preprocessor, back.weights), (original.config.clone(), original.preprocessor.clone(), original.weights.clone()));
+        assert_eq!(
+            (back.config, back.preprocessor, back.weights),
+            (original.config.clone(), original.preprocessor.clone(), original.weights.clone())
+        );
         let summary = back.summary;
         assert_eq!((summary.id.as_str(), summary.run.as_str(), summary.name.as_str()), ("new", "new", "Überraschung"));
         assert_eq!((summary.created, summary.epoch, summary.frames, summary.image_size), (5.0, 0, 8, 32));
@@ -307,7 +311,8 @@ fn a_model_that_diverged_is_still_kept_and_read() {
     let folder = tempfile::tempdir().unwrap();
     let store = DirectoryStore::open(folder.path()).unwrap();
     let mut diverged = checkpoint("run", 1, Some(0.5), 10);
-    diverged.summary.validation = Some(Evaluation { split: Split::Validation, loss: f32::NAN, accuracy: 0.25, videos: 4 });
+    diverged.summary.validation =
+        Some(Evaluation { split: Split::Validation, loss: f32::NAN, accuracy: 0.25, videos: 4 });
     block_on(store.save(&diverged)).unwrap();
     assert_eq!(block_on(store.load("run-1")).unwrap().summary.validation, None);
 }

@@ -15,11 +15,15 @@ use super::checkpoint::{CONFIG, Checkpoint, CheckpointError, PREPROCESSOR, SUMMA
 /// Why a file was not exported or imported. Each is the end of a sentence that names the file.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ArchiveError {
-    #[error("it is not a zip file; choose a model that was exported by Cliptune, or a zip of a Hugging Face model's folder")]
+    #[error(
+        "it is not a zip file; choose a model that was exported by Cliptune, or a zip of a Hugging Face model's folder"
+    )]
     NotZip,
     #[error("it has no {0}; a model has config.json, preprocessor_config.json and model.safetensors")]
     MissingEntry(&'static str),
-    #[error("its weights are not in the safetensors form; save the model again with transformers, in one model.safetensors")]
+    #[error(
+        "its weights are not in the safetensors form; save the model again with transformers, in one model.safetensors"
+    )]
     OtherWeights,
     #[error("it holds more than one model; zip the folder of one")]
     SeveralModels,

@@ -48,7 +48,9 @@ pub enum CheckpointError {
     Weights(String),
     #[error("model.safetensors holds no classifier, so it cannot name what a clip shows; choose a fine-tuned model")]
     NoClassifier,
-    #[error("config.json names {labels} classes, but model.safetensors scores {scores}; the two are not from one model")]
+    #[error(
+        "config.json names {labels} classes, but model.safetensors scores {scores}; the two are not from one model"
+    )]
     LabelCount { labels: usize, scores: usize },
     #[error("cliptune.json cannot be read: {0}")]
     Summary(String),
@@ -73,7 +75,8 @@ impl Checkpoint {
         read_preprocessor(&preprocessor)?;
         let labels = parsed.labels();
         let parameters = {
-            let tensors = SafeTensors::deserialize(&weights).map_err(|error| CheckpointError::Weights(error.to_string()))?;
+            let tensors =
+                SafeTensors::deserialize(&weights).map_err(|error| CheckpointError::Weights(error.to_string()))?;
             let classifier = tensors.tensor("classifier.weight").map_err(|_| CheckpointError::NoClassifier)?;
             let scores = classifier.shape().first().copied().unwrap_or(0);
             if labels.is_empty() || labels.len() != scores {
@@ -153,7 +156,8 @@ struct SummaryFileRef<'a> {
 
 /// `cliptune.json`. An evaluation that is not a number, which JSON cannot write, is left out.
 pub fn summary_json(summary: &CheckpointSummary) -> Result<String, CheckpointError> {
-    let finite = |evaluation: Option<Evaluation>| evaluation.filter(|it| it.loss.is_finite() && it.accuracy.is_finite());
+    let finite =
+        |evaluation: Option<Evaluation>| evaluation.filter(|it| it.loss.is_finite() && it.accuracy.is_finite());
     let mut summary = summary.clone();
     summary.validation = finite(summary.validation);
     summary.test = finite(summary.test);

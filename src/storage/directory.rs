@@ -163,10 +163,8 @@ impl CheckpointStore for DirectoryStore {
 
 /// Reads a model's folder: one of a store, or any folder in the Hub's layout.
 pub fn read_model_folder(folder: &Path) -> Result<Checkpoint, StorageError> {
-    let wrong = |error: CheckpointError| StorageError::Disk {
-        path: folder.display().to_string(),
-        reason: error.to_string(),
-    };
+    let wrong =
+        |error: CheckpointError| StorageError::Disk { path: folder.display().to_string(), reason: error.to_string() };
     let (config, preprocessor, weights) = read_files(folder)?;
     match fs::read_to_string(folder.join(SUMMARY)) {
         Ok(summary) => Checkpoint::from_files_with_summary(&summary, config, preprocessor, weights).map_err(wrong),

@@ -10,7 +10,7 @@ use crate::protocol::CheckpointSummary;
 /// How many checkpoints of one run are kept.
 pub const KEPT_PER_RUN: usize = 5;
 
-/// Marks each run's best by validation accuracy, and orders the list newest first.
+/// Marks each run's best by [`Evaluation::compare`](crate::protocol::Evaluation::compare), and orders the list newest first.
 ///
 /// Of equals the earlier wins: it reached the accuracy with less training. A run without a validated checkpoint has
 /// no best. The mark is always worked out from the whole list, so that deleting the best passes it on.
@@ -37,12 +37,12 @@ pub fn surplus(summaries: &[CheckpointSummary], saved: &CheckpointSummary) -> Ve
 }
 
 fn best_of_run<'a>(summaries: &'a [CheckpointSummary], run: &str) -> Option<&'a CheckpointSummary> {
-    let accuracy = |summary: &CheckpointSummary| summary.validation.map(|it| it.accuracy).filter(|it| it.is_finite());
-    let validated = summaries.iter().filter(|summary| summary.run == run);
-    let scored = validated.filter_map(|summary| Some((accuracy(summary)?, summary)));
-    scored
-        .max_by(|(accuracy, summary), (other_accuracy, other)| {
-            accuracy.total_cmp(other_accuracy).then_with(|| by_age(other, summary))
+    let of_run = summaries.iter().filter(|summary| summary.run == run);
+    let validated = of_run.filter_map(|summary| Some((summary.validation?, summary)));
+    validated
+        .filter(|(validation, _)| validation.accuracy.is_finite())
+        .max_by(|(validation, summary), (other, other_summary)| {
+            validation.compare(other).then_with(|| by_age(other_summary, summary))
         })
         .map(|(_, summary)| summary)
 }
@@ -69,7 +69,12 @@ mod tests {
             labels: Vec::new(),
             parameters: 0,
             bytes: 0,
-            validation: accuracy.map(|accuracy| Evaluation { split: Split::Validation, loss: 1.0, accuracy, videos: 4 }),
+            validation: accuracy.map(|accuracy| Evaluation {
+                split: Split::Validation,
+                loss: 1.0,
+                accuracy,
+                videos: 4,
+            }),
             test: None,
             best: true,
             frames: 8,
@@ -114,7 +119,8 @@ mod tests {
             let dropped = surplus(&kept, &kept[kept.len() - 1]);
             kept.retain(|summary| !dropped.contains(&summary.id));
         }
-        let epochs: Vec<usize> = kept.iter().filter(|summary| summary.run == "a").map(|summary| summary.epoch).collect();
+        let epochs: Vec<usize> =
+            kept.iter().filter(|summary| summary.run == "a").map(|summary| summary.epoch).collect();
         assert_eq!(epochs, [3, 17, 18, 19, 20]);
         assert!(kept.iter().any(|summary| summary.run == "other"));
     }

@@ -14,7 +14,8 @@ pub const LABELS: [&str; 3] = ["Slide left", "café “quoted”", "日本"];
 pub fn checkpoint(run: &str, epoch: usize, accuracy: Option<f32>, noise: usize) -> Checkpoint {
     let labels: Vec<String> = LABELS.map(str::to_string).to_vec();
     let config = serde_json::to_string_pretty(&ModelSize::Micro.config(&labels)).unwrap();
-    let preprocessor = preprocessor_json(32, 32, Normalisation { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] });
+    let preprocessor =
+        preprocessor_json(32, 32, Normalisation { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] });
     let mut checkpoint = Checkpoint::from_files(
         &format!("{run}-{epoch}"),
         &format!("{run}, epoch {epoch}"),
