@@ -1,0 +1,181 @@
+//! Step 3: clips -> what a model sees in them.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+
+use super::components::clip_player::ClipPlayer;
+use super::components::dropzone::{Dropzone, Takes};
+use super::components::notice::{Notice, Tone};
+use super::folder::FoundFile;
+use super::state::{Answer, AppState, ClassifiedFile, View};
+use super::tune_settings::one_line;
+use super::words::{counted, file_name, percent};
+use crate::protocol::{Classification, Command};
+
+#[component]
+pub fn ClassifyView() -> impl IntoView {
+    let state = AppState::get();
+    let any = Memo::new(move |_| state.checkpoints.with(|checkpoints| !checkpoints.is_empty()));
+    let on_files = Callback::new(move |files: Vec<FoundFile>| state.classify(files));
+    let busy = Memo::new(move |_| state.classifying.with(Option::is_some));
+    view! {
+        <section class="page" aria-labelledby="classify-title">
+            <div class="intro compact"><h1 id="classify-title">"Classify"</h1></div>
+            {move || state.classify_notice.get().map(|sentence| view! {
+                <Notice tone=Tone::Error text=sentence on_close=Callback::new(move |()| state.classify_notice.set(None))/>
+            })}
+            {move || if any.get() {
+                view! {
+                    <ModelChoice/>
+                    <Dropzone takes=Takes::Clips testid="classify-input" label="Choose clips" on_files disabled=busy>
+                        <h2>"Drop one clip, or many"</h2>
+                        <p>"Single videos or a whole folder. They are read here and nowhere else."</p>
+                    </Dropzone>
+                    <Results/>
+                }.into_any()
+            } else {
+                view! { <NoModel/> }.into_any()
+            }}
+        </section>
+    }
+}
+
+#[component]
+fn NoModel() -> impl IntoView {
+    let state = AppState::get();
+    let waiting = move || state.models_busy.get();
+    view! {
+        <div class="card empty">
+            {move || if waiting() {
+                view! { <p class="quiet">"Looking for your models…"</p> }.into_any()
+            } else {
+                view! {
+                    <h2>"There is no model yet"</h2>
+                    <p>"Fine-tune one on a folder of videos, or import one that was exported before."</p>
+                    <div class="actions">
+                        <button type="button" class="primary" on:click=move |_| state.go(View::Data)>"Choose a folder of videos"</button>
+                        <button type="button" class="secondary" on:click=move |_| state.go(View::Models)>"Import a model"</button>
+                    </div>
+                }.into_any()
+            }}
+        </div>
+    }
+}
+
+#[component]
+fn ModelChoice() -> impl IntoView {
+    let state = AppState::get();
+    let model = Memo::new(move |_| state.model());
+    let id = move || model.with(|model| model.as_ref().map(|model| model.id.clone()));
+    let classes = move || model.with(|model| model.as_ref().map(|model| format!(
+        "Knows {}: {}.",
+        counted(model.labels.len(), "class", "classes"),
+        listed(&model.labels),
+    )));
+    view! {
+        <div class="field model-choice">
+            <label for="model">"Model"</label>
+            <select id="model" data-testid="model-select" on:change=move |event| state.chosen_model.set(Some(event_target_value(&event)))>
+                {move || state.checkpoints.get().into_iter().map(|checkpoint| {
+                    let this = checkpoint.id.clone();
+                    view! { <option value=checkpoint.id.clone() selected=move || id().as_ref() == Some(&this)>{one_line(&checkpoint)}</option> }
+                }).collect_view()}
+            </select>
+            <p class="hint">{classes}</p>
+        </div>
+    }
+}
+
+/// Labels in a line; of many, the first.
+pub fn listed(labels: &[String]) -> String {
+    const SHOWN: usize = 12;
+    let line = labels.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    match labels.len().checked_sub(SHOWN) {
+        Some(more @ 1..) => format!("{line} and {more} more"),
+        _ => line,
+    }
+}
+
+/// Newest first.
+#[component]
+fn Results() -> impl IntoView {
+    let state = AppState::get();
+    let files = state.classified;
+    const SHOWN: usize = 100;
+    let all = RwSignal::new(false);
+    let total = move || files.with(Vec::len);
+    let waiting = move || {
+        let waits = |file: &&RwSignal<ClassifiedFile>| file.with(|file| matches!(file.answer, Answer::Waiting));
+        files.with(|files| files.iter().filter(waits).count())
+    };
+    view! {
+        <div class="results-head" class:none=move || total() == 0>
+            <p class="quiet figures" aria-live="polite">{move || match waiting() {
+                0 => counted(total(), "clip", "clips"),
+                waiting => format!("{} of {} to go", waiting, counted(total(), "clip", "clips")),
+            }}</p>
+            {move || match state.classifying.get() {
+                Some(job) => view! { <button type="button" class="link" on:click=move |_| state.engine.tell(Command::Cancel { job })>"Stop"</button> }.into_any(),
+                None => view! { <button type="button" class="link" on:click=move |_| files.set(Vec::new())>"Clear"</button> }.into_any(),
+            }}
+        </div>
+        <ul class="results">
+            <For each=move || {
+                let shown = if all.get() { usize::MAX } else { SHOWN };
+                files.with(|files| files.iter().rev().take(shown).copied().collect::<Vec<_>>())
+            } key=|file| file.with_untracked(|file| file.id) let:file>
+                <li class="card result-card"><ResultCard file/></li>
+            </For>
+        </ul>
+        <Show when=move || !all.get() && { total() > SHOWN }>
+            <button type="button" class="secondary small" on:click=move |_| all.set(true)>{move || format!("Show all {}", total())}</button>
+        </Show>
+    }
+}
+
+#[component]
+fn ResultCard(file: RwSignal<ClassifiedFile>) -> impl IntoView {
+    let name = file.with_untracked(|file| file_name(&file.name));
+    let path = file.with_untracked(|file| file.name.clone());
+    let title = name.clone();
+    view! {
+        {move || file.with(|file| match &file.answer {
+            Answer::Waiting => view! {
+                <div class="stage waiting"></div>
+                <div class="answer"><h3 title=path.clone()>{title.clone()}</h3><p class="quiet">"Waiting…"</p></div>
+            }.into_any(),
+            Answer::Unusable(reason) => view! {
+                <div class="stage unusable-stage" aria-hidden="true">"×"</div>
+                <div class="answer" data-testid="unusable-row"><h3 title=path.clone()>{title.clone()}</h3><p class="reason">{reason.clone()}</p></div>
+            }.into_any(),
+            Answer::Classified(answer) => view! { <Predictions answer=answer.clone() name=name.clone()/> }.into_any(),
+        })}
+    }
+}
+
+#[component]
+fn Predictions(answer: Arc<Classification>, name: String) -> impl IntoView {
+    let rows = answer.predictions.iter().map(|prediction| {
+        let share = f64::from(prediction.score) * 100.0;
+        view! {
+            <li class="prediction" data-testid="prediction-row" data-label=prediction.label.clone() data-score=prediction.score.to_string()>
+                <span class="prediction-label">{prediction.label.clone()}</span>
+                <span class="prediction-score figures">{percent(prediction.score)}</span>
+                <span class="prediction-bar" aria-hidden="true"><span style=format!("width:{share:.2}%")></span></span>
+            </li>
+        }
+    }).collect_view();
+    let has_frames = !answer.picture.frames.is_empty();
+    let note = format!("{} · {:.0} ms", counted(answer.views, "view", "views"), answer.milliseconds);
+    let label = format!("The clip {name}, as the model saw it");
+    view! {
+        <div class="stage">{has_frames.then(|| view! { <ClipPlayer clip=answer.clone() label/> })}</div>
+        <div class="answer">
+            <h3 title=answer.file.clone()>{name}</h3>
+            <ol class="predictions">{rows}</ol>
+            <p class="quiet figures">{note}</p>
+        </div>
+    }
+}
+

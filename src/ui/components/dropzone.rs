@@ -1,0 +1,83 @@
+//! A place to drop files and folders on, with buttons that choose them.
+
+use leptos::attr::custom::custom_attribute;
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::{DragEvent, HtmlInputElement};
+
+use crate::ui::folder::{self, Dropped, FoundFile};
+
+/// What the place takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// One folder with everything below it.
+    Folder,
+    /// Videos, or folders of them.
+    Clips,
+}
+
+/// Hands over what was dropped or chosen. `on_listing` is told how many files a folder held so far.
+#[component]
+pub fn Dropzone(
+    takes: Takes,
+    /// The chooser's own `data-testid`.
+    testid: &'static str,
+    label: &'static str,
+    on_files: Callback<Vec<FoundFile>, ()>,
+    #[prop(optional)] on_listing: Option<Callback<usize>>,
+    #[prop(into)] disabled: Signal<bool>,
+    children: Children,
+) -> impl IntoView {
+    // Entering a child leaves its parent: the place is left when as many were left as were entered.
+    let entered = RwSignal::new(0_i32);
+    let input = NodeRef::<leptos::html::Input>::new();
+    let listing = move |found: usize| {
+        if let Some(on_listing) = on_listing {
+            on_listing.run(found);
+        }
+    };
+    let drop = move |event: DragEvent| {
+        event.prevent_default();
+        entered.set(0);
+        let Some(transfer) = event.data_transfer() else { return };
+        if disabled.get_untracked() {
+            return;
+        }
+        let dropped = Dropped::take(&transfer);
+        listing(0);
+        leptos::task::spawn_local(async move { on_files.run(dropped.files(listing).await) });
+    };
+    let choose = move |_| match takes {
+        Takes::Folder if folder::has_picker() => leptos::task::spawn_local(async move {
+            if let Some(files) = folder::pick(listing).await {
+                on_files.run(files);
+            }
+        }),
+        _ => {
+            if let Some(input) = input.get_untracked() {
+                input.click();
+            }
+        }
+    };
+    view! {
+        <div class="dropzone" class:over=move || { entered.get() > 0 } class:off=move || disabled.get()
+            on:dragenter=move |event: DragEvent| { event.prevent_default(); entered.update(|entered| *entered += 1); }
+            on:dragleave=move |_| entered.update(|entered| *entered -= 1)
+            on:dragover=|event: DragEvent| event.prevent_default()
+            on:drop=drop>
+            {children()}
+            <div class="actions">
+                <button type="button" class="primary" disabled=move || disabled.get() on:click=choose>{label}</button>
+            </div>
+            <input node_ref=input class="hidden-input" type="file" multiple=true tabindex="-1" aria-label=label data-testid=testid
+                disabled=move || disabled.get()
+                {..custom_attribute("webkitdirectory", takes == Takes::Folder)}
+                accept=(takes == Takes::Clips).then_some("video/*,.mkv,.avi")
+                on:change=move |event| {
+                    if let Some(input) = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok()) {
+                        on_files.run(folder::chosen(&input));
+                    }
+                }/>
+        </div>
+    }
+}

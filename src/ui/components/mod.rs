@@ -1,0 +1,11 @@
+//! What the pages share.
+
+pub mod chart;
+pub mod clip_player;
+pub mod dialog;
+pub mod dropzone;
+pub mod field;
+pub mod notice;
+pub mod picture;
+pub mod progress;
+pub mod unusable;

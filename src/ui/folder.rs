@@ -1,0 +1,160 @@
+//! Dropped or chosen folders -> a list of files with their relative paths.
+//!
+//! Comes in: what the browser hands over. Goes out: [`FoundFile`]s. Never reads a file's contents, and lets the page
+//! breathe between directories.
+
+use js_sys::{Array, AsyncIterator, Function, Promise, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    DataTransfer, File, FileList, FileSystemDirectoryEntry, FileSystemDirectoryHandle, FileSystemEntry,
+    FileSystemFileEntry, FileSystemFileHandle, FileSystemHandle, FileSystemHandleKind, HtmlInputElement,
+};
+
+/// A file and where it lies below the folder that was given, with `/` between parts.
+#[derive(Clone)]
+pub struct FoundFile {
+    pub path: String,
+    pub file: File,
+}
+
+/// More files than this are not looked at.
+const MOST_FILES: usize = 50_000;
+
+/// What an `<input type="file">` holds, with or without `webkitdirectory`. Empties it, so that the same choice can be
+/// made again.
+pub fn chosen(input: &HtmlInputElement) -> Vec<FoundFile> {
+    let found = input.files().map(|files| listed(&files)).unwrap_or_default();
+    input.set_value("");
+    found
+}
+
+fn listed(files: &FileList) -> Vec<FoundFile> {
+    let path = |file: &File| {
+        let relative = Reflect::get(file, &"webkitRelativePath".into()).ok().and_then(|path| path.as_string());
+        relative.filter(|path| !path.is_empty()).unwrap_or_else(|| file.name())
+    };
+    let count = files.length().min(MOST_FILES as u32);
+    (0..count).filter_map(|index| files.get(index)).map(|file| FoundFile { path: path(&file), file }).collect()
+}
+
+/// What was dropped. Must be called while the drop event is being handled: the browser empties it afterwards.
+pub struct Dropped {
+    entries: Vec<FileSystemEntry>,
+    loose: Vec<FoundFile>,
+}
+
+impl Dropped {
+    pub fn take(transfer: &DataTransfer) -> Self {
+        let items = transfer.items();
+        let entries: Vec<FileSystemEntry> = (0..items.length())
+            .filter_map(|index| items.get(index))
+            .filter_map(|item| item.webkit_get_as_entry().ok().flatten())
+            .collect();
+        let loose = match entries.is_empty() {
+            true => transfer.files().map(|files| listed(&files)).unwrap_or_default(),
+            false => Vec::new(),
+        };
+        Self { entries, loose }
+    }
+
+    /// Every file below what was dropped. `found` is told how many there are so far.
+    pub async fn files(self, found: impl Fn(usize)) -> Vec<FoundFile> {
+        let mut files = self.loose;
+        let mut open = self.entries;
+        open.reverse();
+        while let Some(entry) = open.pop() {
+            if files.len() >= MOST_FILES {
+                break;
+            }
+            if entry.is_directory() {
+                let mut inside = children(entry.unchecked_ref()).await;
+                inside.reverse();
+                open.append(&mut inside);
+                found(files.len());
+            } else if let Some(file) = entry_file(entry.unchecked_ref()).await {
+                files.push(FoundFile { path: entry.full_path().trim_start_matches('/').to_string(), file });
+            }
+        }
+        found(files.len());
+        files
+    }
+}
+
+/// A directory's entries: the browser hands over about a hundred at a time, and none at the end.
+async fn children(directory: &FileSystemDirectoryEntry) -> Vec<FileSystemEntry> {
+    let reader = directory.create_reader();
+    let mut children = Vec::new();
+    loop {
+        let batch = settled(|resolve, reject| {
+            let _ = reader.read_entries_with_callback_and_callback(
+                &resolve.unchecked_into(),
+                &reject.unchecked_into(),
+            );
+        });
+        let Ok(batch) = batch.await else { break };
+        let batch: Array = batch.unchecked_into();
+        if batch.length() == 0 {
+            break;
+        }
+        children.extend(batch.iter().map(|entry| entry.unchecked_into::<FileSystemEntry>()));
+    }
+    children
+}
+
+async fn entry_file(entry: &FileSystemFileEntry) -> Option<File> {
+    let file = settled(|resolve, reject| {
+        entry.file_with_callback_and_callback(&resolve.unchecked_into(), &reject.unchecked_into());
+    });
+    file.await.ok()?.dyn_into().ok()
+}
+
+/// A function with two callbacks as one future.
+async fn settled(mut call: impl FnMut(Function, Function)) -> Result<JsValue, JsValue> {
+    let promise = Promise::new(&mut |resolve, reject| call(resolve, reject));
+    JsFuture::from(promise).await
+}
+
+/// Whether the browser can open a folder by its own dialog.
+pub fn has_picker() -> bool {
+    Reflect::has(&js_sys::global(), &"showDirectoryPicker".into()).unwrap_or(false)
+}
+
+/// Asks for a folder by the browser's own dialog. None where the user closes it.
+pub async fn pick(found: impl Fn(usize)) -> Option<Vec<FoundFile>> {
+    let global = js_sys::global();
+    let picker: Function = Reflect::get(&global, &"showDirectoryPicker".into()).ok()?.dyn_into().ok()?;
+    let promise: Promise = picker.call0(&global).ok()?.dyn_into().ok()?;
+    let root: FileSystemDirectoryHandle = JsFuture::from(promise).await.ok()?.dyn_into().ok()?;
+    let mut files = Vec::new();
+    let mut open = vec![(root.name(), root)];
+    while let Some((path, directory)) = open.pop() {
+        let Some(handles) = handles(&directory) else { continue };
+        while let Some(handle) = next(&handles).await {
+            let path = format!("{path}/{}", handle.name());
+            if handle.kind() == FileSystemHandleKind::Directory {
+                open.push((path, handle.unchecked_into()));
+            } else if files.len() < MOST_FILES
+                && let Ok(file) = JsFuture::from(handle.unchecked_ref::<FileSystemFileHandle>().get_file()).await
+            {
+                files.push(FoundFile { path, file: file.unchecked_into() });
+            }
+        }
+        found(files.len());
+    }
+    Some(files)
+}
+
+fn handles(directory: &FileSystemDirectoryHandle) -> Option<AsyncIterator> {
+    let values: Function = Reflect::get(directory, &"values".into()).ok()?.dyn_into().ok()?;
+    values.call0(directory).ok().map(JsCast::unchecked_into)
+}
+
+async fn next(handles: &AsyncIterator) -> Option<FileSystemHandle> {
+    let result = JsFuture::from(handles.next().ok()?).await.ok()?;
+    match Reflect::get(&result, &"done".into()).ok()?.is_truthy() {
+        true => None,
+        false => Reflect::get(&result, &"value".into()).ok()?.dyn_into().ok(),
+    }
+}
+

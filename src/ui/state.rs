@@ -1,0 +1,311 @@
+//! What the page knows, as signals, and what it asks the engine to do.
+//!
+//! Comes in: the user's acts and the engine's events. Goes out: signals that the views draw. Holds no tensor, and
+//! draws nothing itself.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use js_sys::Array;
+use leptos::prelude::*;
+
+use super::engine_link::Engine;
+use super::folder::FoundFile;
+use super::tuning::Tuning;
+use crate::dataset::Catalogue;
+use crate::protocol::{CheckpointSummary, Classification, Command, Event, JobId, Picture};
+
+/// The page's views; each has an address of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    Data,
+    Tune,
+    Classify,
+    Models,
+}
+
+impl View {
+    pub const ALL: [Self; 4] = [Self::Data, Self::Tune, Self::Classify, Self::Models];
+
+    pub fn address(self) -> &'static str {
+        match self {
+            Self::Data => "#data",
+            Self::Tune => "#fine-tune",
+            Self::Classify => "#classify",
+            Self::Models => "#models",
+        }
+    }
+
+    pub fn at(address: &str) -> Self {
+        Self::ALL.into_iter().find(|view| view.address() == address).unwrap_or(Self::Data)
+    }
+}
+
+/// Where the import of a folder is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ImportPhase {
+    Idle,
+    /// Bringing the sample.
+    Fetching { done: usize, total: usize },
+    /// Listing a folder's files.
+    Listing { found: usize },
+    /// The engine looks at each file.
+    Importing { job: JobId, done: usize, total: usize },
+    Failed(String),
+}
+
+impl ImportPhase {
+    pub fn is_busy(&self) -> bool {
+        !matches!(self, Self::Idle | Self::Failed(_))
+    }
+}
+
+/// One file to classify.
+#[derive(Clone)]
+pub struct ClassifiedFile {
+    pub id: usize,
+    pub name: String,
+    pub answer: Answer,
+}
+
+#[derive(Clone)]
+pub enum Answer {
+    Waiting,
+    Classified(Arc<Classification>),
+    Unusable(String),
+}
+
+#[derive(Clone, Copy)]
+pub struct AppState {
+    pub engine: Engine,
+    pub view: RwSignal<View>,
+    // Data.
+    pub import: RwSignal<ImportPhase>,
+    pub catalogue: RwSignal<Option<Arc<Catalogue>>>,
+    pub thumbnails: RwSignal<HashMap<String, Arc<Picture>>>,
+    pub folder_name: RwSignal<String>,
+    files: StoredValue<Vec<FoundFile>, LocalStorage>,
+    // Fine-tune.
+    pub tuning: Tuning,
+    // Models.
+    pub checkpoints: RwSignal<Vec<CheckpointSummary>>,
+    pub models_notice: RwSignal<Option<String>>,
+    pub models_busy: RwSignal<bool>,
+    // Classify.
+    pub chosen_model: RwSignal<Option<String>>,
+    pub classified: RwSignal<Vec<RwSignal<ClassifiedFile>>>,
+    pub classifying: RwSignal<Option<JobId>>,
+    pub classify_notice: RwSignal<Option<String>>,
+}
+
+/// So many clips keep their moving picture; a 224-pixel one takes 3 MB.
+const PICTURES_KEPT: usize = 60;
+/// Labels shown for a clip.
+const TOP: usize = 5;
+
+impl AppState {
+    pub fn new(engine: Engine, view: View, tuning: Tuning) -> Self {
+        let state = Self {
+            engine,
+            view: RwSignal::new(view),
+            import: RwSignal::new(ImportPhase::Idle),
+            catalogue: RwSignal::new(None),
+            thumbnails: RwSignal::default(),
+            folder_name: RwSignal::default(),
+            files: StoredValue::new_local(Vec::new()),
+            tuning,
+            checkpoints: RwSignal::default(),
+            models_notice: RwSignal::new(None),
+            models_busy: RwSignal::new(true),
+            chosen_model: RwSignal::new(None),
+            classified: RwSignal::default(),
+            classifying: RwSignal::new(None),
+            classify_notice: RwSignal::new(None),
+        };
+        Effect::new(move |_| {
+            let starts = engine.starts.get();
+            if starts > 0 {
+                state.list_checkpoints();
+            }
+            // A new engine has forgotten the folder.
+            if starts > 1 && untracked_len(state.files) > 0 {
+                state.import_again();
+            }
+        });
+        state
+    }
+
+    /// The state, from any component.
+    pub fn get() -> Self {
+        expect_context()
+    }
+
+    pub fn go(self, view: View) {
+        if let Some(window) = web_sys::window() {
+            // Setting the address shows the view, by the listener in `ui`.
+            let _ = window.location().set_hash(view.address());
+            window.scroll_to_with_x_and_y(0.0, 0.0);
+        }
+    }
+
+    /// Whether fine-tuning can start.
+    pub fn has_usable_data(self) -> bool {
+        !self.import.with(ImportPhase::is_busy)
+            && self.catalogue.with(|catalogue| catalogue.as_ref().is_some_and(|catalogue| catalogue.blocked.is_none()))
+    }
+
+    /// Hands a folder to the engine.
+    pub fn import_files(self, files: Vec<FoundFile>) {
+        if files.is_empty() {
+            let sentence = "There are no files in what you chose. Choose a folder that holds one folder of videos for each class.";
+            return self.import.set(ImportPhase::Failed(sentence.into()));
+        }
+        self.folder_name.set(common_folder(&files));
+        self.files.set_value(files);
+        self.import_again();
+    }
+
+    fn import_again(self) {
+        self.catalogue.set(None);
+        self.thumbnails.set(HashMap::new());
+        let attachments = Array::new();
+        let paths: Vec<String> = self.files.with_value(|files| {
+            files.iter().for_each(|found| _ = attachments.push(&found.file));
+            files.iter().map(|found| found.path.clone()).collect()
+        });
+        let total = paths.len();
+        let job = self.engine.send(Command::Import { paths }, &attachments, move |event, _| self.imported(event));
+        self.import.set(ImportPhase::Importing { job, done: 0, total });
+    }
+
+    fn imported(self, event: Event) {
+        match event {
+            Event::Importing { done, total } => self.import.update(|phase| {
+                if let ImportPhase::Importing { job, .. } = *phase {
+                    *phase = ImportPhase::Importing { job, done, total };
+                }
+            }),
+            Event::Imported(catalogue) => {
+                self.tuning.adopt(&catalogue, &self.folder_name.get_untracked());
+                self.catalogue.set(Some(Arc::new(catalogue)));
+                self.import.set(ImportPhase::Idle);
+            }
+            Event::Thumbnail { class, picture } => {
+                self.thumbnails.update(|thumbnails| _ = thumbnails.insert(class, Arc::new(picture)));
+            }
+            Event::Failed(sentence) => self.import.set(ImportPhase::Failed(sentence)),
+            Event::Cancelled => self.import.set(ImportPhase::Idle),
+            _ => {}
+        }
+    }
+
+    pub fn cancel_import(self) {
+        if let ImportPhase::Importing { job, .. } = self.import.get_untracked() {
+            self.engine.tell(Command::Cancel { job });
+        }
+    }
+
+    pub fn list_checkpoints(self) {
+        self.change_models(Command::ListCheckpoints, &Array::new());
+    }
+
+    /// Sends one of the commands that answer with the list of checkpoints, or with a file to save.
+    pub fn change_models(self, command: Command, files: &Array) {
+        self.models_notice.set(None);
+        self.models_busy.set(true);
+        self.engine.send(command, files, move |event, attachments| match event {
+            Event::Checkpoints(checkpoints) => self.checkpoints.set(checkpoints),
+            Event::Exported { file_name } => super::models::save_file(&attachments.get(0), &file_name),
+            Event::Failed(sentence) => {
+                self.models_notice.set(Some(sentence));
+                self.models_busy.set(false);
+            }
+            Event::Done | Event::Cancelled => self.models_busy.set(false),
+            _ => {}
+        });
+    }
+
+    /// The model that classifies: the chosen one, or the best of the newest run.
+    pub fn model(self) -> Option<CheckpointSummary> {
+        self.checkpoints.with(|checkpoints| {
+            let chosen = self.chosen_model.get();
+            let by_id = checkpoints.iter().find(|checkpoint| Some(&checkpoint.id) == chosen.as_ref());
+            let newest_run = checkpoints.first().map(|checkpoint| checkpoint.run.clone());
+            let of_run = |best: bool| {
+                let run = newest_run.clone();
+                checkpoints.iter().find(move |checkpoint| Some(&checkpoint.run) == run.as_ref() && (!best || checkpoint.best))
+            };
+            by_id.or_else(|| of_run(true)).or_else(|| of_run(false)).cloned()
+        })
+    }
+
+    pub fn classify(self, files: Vec<FoundFile>) {
+        let Some(model) = untrack(|| self.model()) else { return };
+        let files: Vec<FoundFile> = files.into_iter().filter(|found| !is_hidden(&found.path)).collect();
+        if files.is_empty() {
+            return self.classify_notice.set(Some("There are no files in what you chose. Choose one or more videos.".into()));
+        }
+        self.classify_notice.set(None);
+        let attachments = Array::new();
+        let names: Vec<String> = files.iter().map(|found| found.path.clone()).collect();
+        files.iter().for_each(|found| _ = attachments.push(&found.file));
+        let first = self.classified.with_untracked(Vec::len);
+        let fresh: Vec<RwSignal<ClassifiedFile>> = names
+            .iter()
+            .enumerate()
+            .map(|(index, name)| {
+                RwSignal::new(ClassifiedFile { id: first + index, name: name.clone(), answer: Answer::Waiting })
+            })
+            .collect();
+        self.classified.update(|all| all.extend(fresh.iter().copied()));
+        let answered = std::cell::Cell::new(0);
+        let command = Command::Classify { checkpoint: model.id, names, top: TOP };
+        let job = self.engine.send(command, &attachments, move |event, _| {
+            let answer = match event {
+                Event::Classified(mut classification) => {
+                    if answered.get() >= PICTURES_KEPT {
+                        classification.picture.frames.clear();
+                    }
+                    Answer::Classified(Arc::new(classification))
+                }
+                Event::Unusable(unusable) => Answer::Unusable(unusable.reason),
+                Event::Failed(sentence) => {
+                    self.forget_waiting();
+                    return self.classify_notice.set(Some(sentence));
+                }
+                Event::Done | Event::Cancelled => return self.forget_waiting(),
+                _ => return,
+            };
+            if let Some(file) = fresh.get(answered.replace(answered.get() + 1)) {
+                file.update(|file| file.answer = answer);
+            }
+        });
+        self.classifying.set(Some(job));
+    }
+
+    /// Takes the files without an answer off the list, once none will come.
+    fn forget_waiting(self) {
+        self.classifying.set(None);
+        let waits = |file: &RwSignal<ClassifiedFile>| file.with_untracked(|file| matches!(file.answer, Answer::Waiting));
+        if self.classified.with_untracked(|files| files.iter().any(waits)) {
+            self.classified.update(|files| files.retain(|file| !waits(file)));
+        }
+    }
+}
+
+fn untracked_len(files: StoredValue<Vec<FoundFile>, LocalStorage>) -> usize {
+    files.with_value(Vec::len)
+}
+
+/// Files that an operating system keeps for itself, such as `.DS_Store`.
+fn is_hidden(path: &str) -> bool {
+    path.split('/').any(|part| part.starts_with('.'))
+}
+
+/// The folder that all files lie in, or nothing.
+fn common_folder(files: &[FoundFile]) -> String {
+    let first = |path: &str| path.split_once('/').map(|(folder, _)| folder.to_string());
+    let Some(folder) = files.first().and_then(|found| first(&found.path)) else { return String::new() };
+    let same = files.iter().all(|found| first(&found.path).as_ref() == Some(&folder));
+    if same { folder } else { String::new() }
+}

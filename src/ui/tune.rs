@@ -1,0 +1,70 @@
+//! Step 2: settings, then the run as it goes, then its result.
+
+use leptos::prelude::*;
+
+use super::components::notice::{Notice, Tone};
+use super::state::{AppState, View};
+use super::tune_progress::RunProgress;
+use super::tune_settings::SettingsForm;
+use super::tuning::TunePhase;
+use super::words::counted;
+
+#[component]
+pub fn TuneView() -> impl IntoView {
+    let state = AppState::get();
+    // Shown again after a run, by its own button.
+    let editing = RwSignal::new(false);
+    let has_run = Memo::new(move |_| match state.tuning.phase.get() {
+        TunePhase::Running { .. } => true,
+        TunePhase::Finished | TunePhase::Failed(_) => !editing.get(),
+        TunePhase::Idle => false,
+    });
+    let failed = move || match state.tuning.phase.get() {
+        TunePhase::Failed(sentence) => Some(view! { <Notice tone=Tone::Error text=sentence/> }),
+        _ => None,
+    };
+    let begin = move |_| {
+        editing.set(false);
+        state.tuning.begin(state);
+        if let Some(window) = web_sys::window() {
+            window.scroll_to_with_x_and_y(0.0, 0.0);
+        }
+    };
+    let blocked_by_data = move || {
+        state.catalogue.with(|catalogue| match catalogue {
+            None => Some("Fine-tuning needs a folder of videos first.".to_string()),
+            Some(catalogue) => catalogue.blocked.clone(),
+        })
+    };
+    let has_problems = move || state.tuning.settings.with(|settings| !settings.problems().is_empty());
+    view! {
+        <section class="page" aria-labelledby="tune-title">
+            {move || if has_run.get() {
+                view! {
+                    {failed}
+                    <RunProgress on_again=Callback::new(move |()| editing.set(true))/>
+                }.into_any()
+            } else {
+                view! {
+                    <div class="intro compact">
+                        <h1 id="tune-title">"Fine-tune"</h1>
+                        <p class="lead">{move || state.catalogue.with(|catalogue| catalogue.as_ref().map(|catalogue| format!(
+                            "{} in {}. The settings below are a good start.",
+                            counted(catalogue.videos.len(), "video", "videos"),
+                            counted(catalogue.classes.len(), "class", "classes"),
+                        )))}</p>
+                    </div>
+                    {failed}
+                    <SettingsForm/>
+                    <div class="start">
+                        {move || blocked_by_data().map(|sentence| view! {
+                            <p class="why-not">{sentence}" "<a href=View::Data.address()>"Go to Data"</a></p>
+                        })}
+                        <button type="button" class="primary large" data-testid="start-tuning"
+                            disabled=move || !state.has_usable_data() || has_problems() on:click=begin>"Fine-tune"</button>
+                    </div>
+                }.into_any()
+            }}
+        </section>
+    }
+}

@@ -1,0 +1,200 @@
+//! A run as it goes: how far, how well, and the result.
+
+use leptos::prelude::*;
+
+use super::components::chart::{Chart, Drawing, Series, Unit};
+use super::components::progress::ProgressBar;
+use super::components::unusable::UnusableList;
+use super::state::{AppState, View};
+use super::tuning::TunePhase;
+use super::words::{count, duration, magnitude, percent};
+
+#[component]
+pub fn RunProgress(on_again: Callback<()>) -> impl IntoView {
+    let state = AppState::get();
+    let (phase, curves) = (state.tuning.phase, state.tuning.curves);
+    let finished = Memo::new(move |_| phase.with(|phase| *phase == TunePhase::Finished));
+    let running = Memo::new(move |_| state.tuning.is_running());
+    let name = state.tuning.settings.with_untracked(|settings| settings.name.clone());
+    let title = move || match phase.get() {
+        TunePhase::Finished => format!("“{name}” is ready"),
+        TunePhase::Running { stopping: true, .. } => "Stopping".into(),
+        TunePhase::Failed(_) => "Fine-tuning ended early".into(),
+        _ => format!("Fine-tuning “{name}”"),
+    };
+    // Told once an epoch: more often would be noise to a listener.
+    let spoken = Memo::new(move |_| {
+        curves.with(|curves| {
+            let epoch = curves.epochs.last()?;
+            let accuracy = epoch.validation.map(|validation| format!(", validation accuracy {}", percent(validation.accuracy)));
+            Some(format!("Epoch {} done{}", epoch.epoch, accuracy.unwrap_or_default()))
+        })
+    });
+    view! {
+        <div class="intro compact"><h1 id="tune-title">{title}</h1></div>
+        <p class="visually-hidden" aria-live="polite">{move || spoken.get()}</p>
+        {move || finished.get().then(|| view! { <Outcome on_again/> })}
+        {move || running.get().then(|| view! { <Running/> })}
+        {move || (!finished.get() && !running.get()).then(|| view! {
+            <div class="actions"><button type="button" class="secondary" on:click=move |_| on_again.run(())>"Back to the settings"</button></div>
+        })}
+        <Figures/>
+        <Curves/>
+        {move || {
+            let left_out = curves.with(|curves| curves.left_out.clone());
+            view! { <UnusableList files=left_out one="video was left out" many="videos were left out"/> }
+        }}
+    }
+}
+
+/// How far the run is, and the button that ends it.
+#[component]
+fn Running() -> impl IntoView {
+    let state = AppState::get();
+    let curves = state.tuning.curves;
+    let stopping = move || state.tuning.phase.with(|phase| matches!(phase, TunePhase::Running { stopping: true, .. }));
+    let begun = Memo::new(move |_| curves.with(|curves| curves.latest.is_some()));
+    let left = move || {
+        curves.with(|curves| match (&curves.latest, curves.total_steps) {
+            (None, 0) => "Preparing the model…".to_string(),
+            (None, _) => "Reading the first clips…".into(),
+            (Some(latest), total) if latest.step >= total => "Saving and testing…".into(),
+            (Some(latest), _) => match latest.seconds_left {
+                Some(seconds) => format!("{} left", duration(seconds)),
+                None => "Measuring the pace…".into(),
+            },
+        })
+    };
+    let epoch = move || {
+        curves.with(|curves| {
+            let latest = curves.latest.as_ref()?;
+            let epochs = curves.total_steps.div_ceil(curves.steps_per_epoch.max(1));
+            Some(format!("Epoch {} of {epochs} · step {} of {}", latest.epoch, count(latest.step), count(curves.total_steps)))
+        })
+    };
+    view! {
+        <div class="card running">
+            <div class="row between">
+                <p class="time-left figures">{left}</p>
+                <p class="quiet figures">{epoch}</p>
+            </div>
+            <ProgressBar testid="progress" label="Fine-tuning"
+                share=Signal::derive(move || begun.get().then(|| curves.with(|curves| curves.progress())))/>
+            <div class="row between">
+                <p class="hint">"You can go on using the page. Keep this tab open."</p>
+                <button type="button" class="secondary" data-testid="stop-tuning" disabled=stopping on:click=move |_| state.tuning.stop(state)>
+                    {move || if stopping() { "Stopping after this step…" } else { "Stop and keep what was learnt" }}
+                </button>
+            </div>
+        </div>
+    }
+}
+
+/// The latest numbers.
+#[component]
+fn Figures() -> impl IntoView {
+    let state = AppState::get();
+    let curves = state.tuning.curves;
+    let step = move || curves.with(|curves| curves.latest.as_ref().map_or("–".into(), |latest| format!("{:.4}", latest.loss)));
+    let losses = move || curves.with(|curves| if curves.losses_json.is_empty() { "[]".into() } else { format!("{}]", curves.losses_json) });
+    let validation = move || {
+        curves.with(|curves| {
+            let last = curves.epochs.iter().rev().find_map(|epoch| epoch.validation);
+            last.map_or("–".into(), |validation| percent(validation.accuracy))
+        })
+    };
+    let pace = move || curves.with(|curves| curves.latest.as_ref().map_or("–".into(), |latest| format!("{:.1}", latest.clips_per_second)));
+    let weights = move || curves.with(|curves| if curves.parameters == 0 { "–".into() } else { magnitude(curves.parameters) });
+    view! {
+        <dl class="figure-row figures">
+            <div><dt>"Training loss"</dt><dd data-testid="step-loss" data-losses=losses>{step}</dd></div>
+            <div><dt>"Validation accuracy"</dt><dd data-testid="validation-accuracy">{validation}</dd></div>
+            <div><dt>"Clips a second"</dt><dd>{pace}</dd></div>
+            <div><dt>"Weights"</dt><dd>{weights}</dd></div>
+        </dl>
+    }
+}
+
+#[component]
+fn Curves() -> impl IntoView {
+    let state = AppState::get();
+    let curves = state.tuning.curves;
+    let loss = Memo::new(move |_| {
+        curves.with(|curves| {
+            let steps = |of: fn(&(f64, f64)) -> f64| curves.losses.iter().enumerate().map(|(index, step)| ((index + 1) as f64, of(step))).collect();
+            let validation = curves.epochs.iter().filter_map(|epoch| {
+                Some(((epoch.epoch * curves.steps_per_epoch) as f64, f64::from(epoch.validation?.loss)))
+            });
+            Drawing {
+                series: vec![
+                    Series { name: "", class: "raw", points: steps(|step| step.0), dots: false },
+                    Series { name: "train", class: "train", points: steps(|step| step.1), dots: false },
+                    Series { name: "validation", class: "validation", points: validation.collect(), dots: true },
+                ],
+                until: curves.total_steps.max(1) as f64,
+                until_label: if curves.total_steps == 0 { String::new() } else { format!("step {}", count(curves.total_steps)) },
+                top: None,
+                unit: Unit::Loss,
+            }
+        })
+    });
+    let accuracy = Memo::new(move |_| {
+        curves.with(|curves| {
+            let epochs = curves.total_steps.div_ceil(curves.steps_per_epoch.max(1));
+            let train = curves.epochs.iter().map(|epoch| (epoch.epoch as f64, f64::from(epoch.train_accuracy)));
+            let validation = curves.epochs.iter().filter_map(|epoch| Some((epoch.epoch as f64, f64::from(epoch.validation?.accuracy))));
+            Drawing {
+                series: vec![
+                    Series { name: "train", class: "train", points: train.collect(), dots: false },
+                    Series { name: "validation", class: "validation", points: validation.collect(), dots: true },
+                ],
+                until: epochs.max(1) as f64,
+                until_label: if epochs == 0 { String::new() } else { format!("epoch {epochs}") },
+                top: Some(1.0),
+                unit: Unit::Share,
+            }
+        })
+    });
+    view! {
+        <div class="charts">
+            <Chart title="Loss" drawing=loss/>
+            <Chart title="Accuracy" drawing=accuracy/>
+        </div>
+    }
+}
+
+/// The result: how well the best checkpoint does on clips that it never saw.
+#[component]
+fn Outcome(on_again: Callback<()>) -> impl IntoView {
+    let state = AppState::get();
+    let curves = state.tuning.curves;
+    let classes = move || state.catalogue.with(|catalogue| catalogue.as_ref().map_or(0, |catalogue| catalogue.classes.len()));
+    let tested = move || {
+        curves.with(|curves| curves.tested).map(|tested| {
+            let guess = if classes() > 1 { format!(" A guess would be right {} of the time.", percent(1.0 / classes() as f32)) } else { String::new() };
+            view! {
+                <div class="result">
+                    <p class="huge figures" data-testid="test-accuracy" data-value=tested.accuracy.to_string()>{percent(tested.accuracy)}</p>
+                    <p class="quiet">{format!("of {} test clips named rightly, none of them seen in training.{guess}", count(tested.videos))}</p>
+                </div>
+            }
+        })
+    };
+    let best = move || {
+        curves.with(|curves| curves.best.clone()).map(|best| {
+            let accuracy = best.validation.map(|validation| format!(", {} on validation", percent(validation.accuracy)));
+            view! { <p>"Best checkpoint: epoch "{best.epoch}{accuracy}". It is saved in this browser."</p> }
+        })
+    };
+    view! {
+        <div class="card outcome" role="status">
+            {tested}
+            {best}
+            <div class="actions">
+                <button type="button" class="primary" data-testid="to-classify" on:click=move |_| state.go(View::Classify)>"Classify a clip"</button>
+                <button type="button" class="secondary" on:click=move |_| state.go(View::Models)>"See all checkpoints"</button>
+                <button type="button" class="link" data-testid="tune-again" on:click=move |_| on_again.run(())>"Fine-tune again"</button>
+            </div>
+        </div>
+    }
+}

@@ -1,0 +1,205 @@
+//! A fine-tuning run as the page follows it: the settings, and everything that the engine told about it.
+//!
+//! Comes in: settings and [`TuneEvent`]s. Goes out: signals, changed at most a few times a second however fast the
+//! steps come, so that the page stays free.
+
+use gloo_timers::callback::Timeout;
+use js_sys::Array;
+use leptos::prelude::*;
+
+use super::state::AppState;
+use crate::dataset::{Catalogue, Unusable};
+use crate::model::config::ModelSize;
+use crate::protocol::{CheckpointSummary, Command, EpochReport, Evaluation, Event, JobId, StepReport, TuneEvent};
+use crate::train::settings::{StartFrom, TuneSettings};
+
+/// Milliseconds between two changes of what is drawn.
+const REDRAW_EVERY: u32 = 150;
+/// Weight of the past in the smoothed loss.
+const SMOOTHING: f64 = 0.9;
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum TunePhase {
+    Idle,
+    Running { job: JobId, stopping: bool },
+    Finished,
+    Failed(String),
+}
+
+/// What one run told so far.
+#[derive(Clone, Default)]
+pub struct Curves {
+    pub total_steps: usize,
+    pub steps_per_epoch: usize,
+    pub parameters: usize,
+    /// Per step: its loss, and the loss smoothed over the steps before it.
+    pub losses: Vec<(f64, f64)>,
+    /// The losses as a JSON list without its closing bracket, for tests and the curious.
+    pub losses_json: String,
+    pub epochs: Vec<EpochReport>,
+    pub latest: Option<StepReport>,
+    pub left_out: Vec<Unusable>,
+    pub best: Option<CheckpointSummary>,
+    pub tested: Option<Evaluation>,
+}
+
+impl Curves {
+    fn take(&mut self, event: TuneEvent) {
+        match event {
+            TuneEvent::Started { total_steps, steps_per_epoch, parameters } => {
+                *self = Self { total_steps, steps_per_epoch, parameters, ..Self::default() };
+            }
+            TuneEvent::Step(step) => {
+                let loss = f64::from(step.loss);
+                let smooth = self.losses.last().map_or(loss, |&(_, past)| SMOOTHING * past + (1.0 - SMOOTHING) * loss);
+                self.losses.push((loss, if smooth.is_finite() { smooth } else { loss }));
+                self.losses_json.push(if self.losses_json.is_empty() { '[' } else { ',' });
+                match loss.is_finite() {
+                    true => self.losses_json.push_str(&step.loss.to_string()),
+                    false => self.losses_json.push_str("null"),
+                }
+                self.latest = Some(step);
+            }
+            TuneEvent::Epoch(epoch) => self.epochs.push(epoch),
+            TuneEvent::Saved(checkpoint) => {
+                if checkpoint.best || self.best.is_none() {
+                    self.best = Some(checkpoint);
+                }
+            }
+            TuneEvent::LeftOut(unusable) => self.left_out.push(unusable),
+            TuneEvent::Tested(evaluation) => self.tested = Some(evaluation),
+        }
+    }
+
+    /// 0 to 1.
+    pub fn progress(&self) -> f64 {
+        let step = self.latest.as_ref().map_or(0, |latest| latest.step);
+        if self.total_steps == 0 { 0.0 } else { step as f64 / self.total_steps as f64 }
+    }
+}
+
+/// What the address asks for instead of the defaults.
+#[derive(Clone, Copy, Default)]
+pub struct Asked {
+    pub size: Option<ModelSize>,
+    pub epochs: Option<usize>,
+}
+
+#[derive(Clone, Copy)]
+pub struct Tuning {
+    pub settings: RwSignal<TuneSettings>,
+    pub phase: RwSignal<TunePhase>,
+    pub curves: RwSignal<Curves>,
+    /// Why clips are not mirrored by default, where class names tell.
+    pub directions: RwSignal<bool>,
+    /// Set once the user has typed a name.
+    pub named: RwSignal<bool>,
+    asked: Asked,
+    pending: StoredValue<Vec<TuneEvent>>,
+    timer: StoredValue<Option<Timeout>, LocalStorage>,
+}
+
+impl Tuning {
+    pub fn new(asked: Asked) -> Self {
+        let mut settings = TuneSettings::for_size(asked.size.unwrap_or(ModelSize::Micro));
+        settings.epochs = asked.epochs.unwrap_or(settings.epochs);
+        Self {
+            settings: RwSignal::new(settings),
+            phase: RwSignal::new(TunePhase::Idle),
+            curves: RwSignal::default(),
+            directions: RwSignal::new(false),
+            named: RwSignal::new(false),
+            asked,
+            pending: StoredValue::new(Vec::new()),
+            timer: StoredValue::new_local(None),
+        }
+    }
+
+    /// Fits the defaults to a folder: its name, and no mirroring where its classes are directions.
+    pub fn adopt(self, catalogue: &Catalogue, folder: &str) {
+        let directions = catalogue.direction_matters();
+        self.directions.set(directions);
+        let named = self.named.get_untracked();
+        self.settings.update(|settings| {
+            settings.horizontal_flip = !directions;
+            if !named && !folder.is_empty() {
+                settings.name = capitalised(folder);
+            }
+        });
+    }
+
+    /// Goes back to the defaults for another start; the name stays.
+    pub fn start_from(self, start: StartFrom) {
+        if self.settings.with_untracked(|settings| settings.start == start) {
+            return;
+        }
+        let (asked, directions) = (self.asked, self.directions.get_untracked());
+        self.settings.update(|settings| {
+            let mut fresh = match start {
+                StartFrom::Size(size) => TuneSettings::for_size(size),
+                StartFrom::Checkpoint(id) => TuneSettings::for_checkpoint(id),
+            };
+            fresh.name = settings.name.clone();
+            fresh.epochs = asked.epochs.unwrap_or(fresh.epochs);
+            fresh.horizontal_flip = !directions;
+            *settings = fresh;
+        });
+    }
+
+    pub fn is_running(self) -> bool {
+        self.phase.with(|phase| matches!(phase, TunePhase::Running { .. }))
+    }
+
+    /// Starts a run with the current settings.
+    pub fn begin(self, state: AppState) {
+        self.curves.set(Curves::default());
+        self.pending.set_value(Vec::new());
+        let settings = self.settings.get_untracked();
+        let command = Command::Tune { settings };
+        let job = state.engine.send(command, &Array::new(), move |event, _| self.take(event, state));
+        self.phase.set(TunePhase::Running { job, stopping: false });
+    }
+
+    /// Ends the run after its current step.
+    pub fn stop(self, state: AppState) {
+        if let TunePhase::Running { job, stopping: false } = self.phase.get_untracked() {
+            self.phase.set(TunePhase::Running { job, stopping: true });
+            state.engine.tell(Command::StopTuning { job });
+        }
+    }
+
+    fn take(self, event: Event, state: AppState) {
+        let phase = match event {
+            Event::Tune(event) => {
+                let first = self.pending.with_value(Vec::is_empty);
+                self.pending.update_value(|pending| pending.push(event));
+                if first {
+                    self.timer.set_value(Some(Timeout::new(REDRAW_EVERY, move || self.flush())));
+                }
+                return;
+            }
+            Event::Done => TunePhase::Finished,
+            Event::Cancelled => TunePhase::Idle,
+            Event::Failed(sentence) => TunePhase::Failed(sentence),
+            _ => return,
+        };
+        self.flush();
+        self.phase.set(phase);
+        state.list_checkpoints();
+        state.chosen_model.set(self.curves.with_untracked(|curves| curves.best.as_ref().map(|best| best.id.clone())));
+    }
+
+    fn flush(self) {
+        let mut events = Vec::new();
+        self.pending.update_value(|pending| std::mem::swap(pending, &mut events));
+        if !events.is_empty() {
+            self.curves.update(|curves| events.into_iter().for_each(|event| curves.take(event)));
+        }
+    }
+}
+
+/// `sample` -> `Sample`.
+fn capitalised(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
