@@ -77,6 +77,8 @@ set_up_node() {
     (cd "$ROOT" && npm ci --silent --no-audit --no-fund --ignore-scripts)
     cp "$ROOT/package-lock.json" "$ROOT/node_modules/.installed-lock"
   fi
+  # Under a name that every server takes for JavaScript; wasm-bindgen builds it into the engine (src/video/container.rs).
+  cp -u "$ROOT/node_modules/mediabunny/dist/bundles/mediabunny.min.mjs" "$ROOT/node_modules/mediabunny/mediabunny.js"
 }
 
 set_up_test_programs() {

@@ -10,7 +10,7 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     rc::Rc,
-    task::{Poll, Waker},
+    task::{Context, Poll, Waker},
 };
 
 use js_sys::{Reflect, Uint8Array};
@@ -54,16 +54,13 @@ impl Arrivals {
         }
     }
 
-    /// Until something arrives, if nothing has since the last call.
-    async fn change(&self) {
-        poll_fn(|context| {
-            if self.changed.take() {
-                return Poll::Ready(());
-            }
-            *self.waker.borrow_mut() = Some(context.waker().clone());
-            Poll::Pending
-        })
-        .await;
+    /// Ready once something has arrived since it was last ready.
+    fn poll_change(&self, context: &mut Context) -> Poll<()> {
+        if self.changed.take() {
+            return Poll::Ready(());
+        }
+        *self.waker.borrow_mut() = Some(context.waker().clone());
+        Poll::Pending
     }
 }
 
@@ -142,7 +139,7 @@ impl Decoder {
             if self.decoder.decode_queue_size() < LONGEST_QUEUE {
                 break;
             }
-            self.arrivals.change().await;
+            poll_fn(|context| self.arrivals.poll_change(context)).await;
         }
         self.decoder.decode(chunk).map_err(|error| failed(&error))
     }
@@ -152,12 +149,11 @@ impl Decoder {
         let mut flushed = pin!(JsFuture::from(self.decoder.flush()));
         loop {
             // Frames are copied while the decoder flushes: it may wait for them to be closed.
-            let mut changed = pin!(self.arrivals.change());
             let ended = poll_fn(|context| {
                 if let Poll::Ready(result) = flushed.as_mut().poll(context) {
                     return Poll::Ready(Some(result));
                 }
-                changed.as_mut().poll(context).map(|()| None)
+                self.arrivals.poll_change(context).map(|()| None)
             })
             .await;
             self.copy_arrived().await?;

@@ -9,7 +9,7 @@ use web_sys::{EncodedVideoChunk, File};
 
 use super::{VideoError, upright::Orientation};
 
-#[wasm_bindgen(module = "/node_modules/mediabunny/dist/bundles/mediabunny.min.mjs")]
+#[wasm_bindgen(module = "/node_modules/mediabunny/mediabunny.js")]
 extern "C" {
     #[wasm_bindgen(thread_local_v2, js_name = "MP4")]
     static MP4: JsValue;
