@@ -5,8 +5,10 @@ Comes in: nothing but the seed below. Goes out: public/sample/{train,val,test}/<
 public/sample/sample.json. Needs Python's standard library and the ffmpeg program. Never touches README.md there.
 
 A group is one look: shape, colours, background. Every class has every group, and a group's n-th clip starts from the
-same place, size and angle in every class. The place moves on a torus, the angle on a circle and the size on a circle
-too (past the largest it goes on from the smallest), so each frame of each class has the same distribution: uniform.
+same scene in every class. A scene is a plane covered by a few copies of the shape, again and again, turned and shifted
+at random, each copy at its own place in a cycle of sizes (past the largest it goes on from the smallest). A slide shifts
+the plane, a spin turns it about the middle of the picture, growth moves each copy on in its cycle; so a frame of any
+class, at any time, comes from the same distribution.
 
 usage: scripts/make_sample.py [--out FOLDER] [--sheet PICTURE.png]
 """
@@ -24,12 +26,15 @@ from pathlib import Path
 
 SEED = 20260
 SIDE = 80
-FRAMES_PER_SECOND = 15
-FRAMES = 36
+FRAMES_PER_SECOND = 12
+FRAMES = 29
 # The model's clip; speeds are given for it.
 CLIP_SECONDS = 2.1
 # Radius of the shape in pixels, and the factor from the smallest to the largest.
-SMALLEST, LARGEST = 18.0, 36.0
+SMALLEST, LARGEST = 12.0, 28.0
+# The plane repeats after so many pixels; so many copies of the shape in each repetition.
+CELL = 72
+COPIES = 2
 SUBROWS = 4
 
 CLASSES = ["SlideLeft", "SlideRight", "SlideUp", "SlideDown", "SpinLeft", "SpinRight", "Grow", "Shrink"]
@@ -107,12 +112,17 @@ class Scene:
 
     def __init__(self, group, number):
         chance = random.Random(SEED * 1_000_000 + group * 1000 + number)
-        self.x, self.y = chance.uniform(0, SIDE), chance.uniform(0, SIDE)
-        self.size = chance.random()
-        self.angle = chance.uniform(0, 2 * math.pi)
-        self.slide = SIDE * chance.uniform(0.45, 0.75) / CLIP_SECONDS
-        self.turn = math.radians(chance.uniform(170, 300)) / CLIP_SECONDS
-        self.growth = math.log(chance.uniform(1.6, 1.95)) / math.log(LARGEST / SMALLEST) / CLIP_SECONDS
+        # Place in the cell, place in the cycle of sizes from 0 to 1, angle. Sizes are spread out, places kept apart.
+        self.copies = []
+        for copy in range(COPIES):
+            place = (chance.uniform(0, CELL), chance.uniform(0, CELL))
+            while any(distance_in_cell(place, other[:2]) < 0.6 * CELL for other in self.copies):
+                place = (chance.uniform(0, CELL), chance.uniform(0, CELL))
+            self.copies.append((*place, (copy + chance.random()) / COPIES, chance.uniform(0, 2 * math.pi)))
+        self.turned = chance.uniform(0, 2 * math.pi)
+        self.slide = SIDE * chance.uniform(0.45, 0.7) / CLIP_SECONDS
+        self.turn = math.radians(chance.uniform(125, 180)) / CLIP_SECONDS
+        self.growth = math.log(chance.uniform(1.6, 1.9)) / math.log(LARGEST / SMALLEST) / CLIP_SECONDS
         self.shake = self._shake(chance)
 
     @staticmethod
@@ -120,22 +130,34 @@ class Scene:
         """A hand-held camera: a slow random walk, in whole pixels, at most 2 from the middle."""
         places, x, y = [], 0.0, 0.0
         for _ in range(FRAMES):
-            x = 0.85 * x + chance.gauss(0, 0.45)
-            y = 0.85 * y + chance.gauss(0, 0.45)
+            x = 0.85 * x + chance.gauss(0, 0.5)
+            y = 0.85 * y + chance.gauss(0, 0.5)
             places.append((max(-2, min(2, round(x))), max(-2, min(2, round(y)))))
         return places
 
-    def state(self, motion, frame):
-        """Place, radius and angle of the shape in this frame."""
+    def shapes(self, motion, frame):
+        """Middle, radius and angle of each shape that this frame may show."""
         t = frame / FRAMES_PER_SECOND
-        x, y, size, angle = self.x, self.y, self.size, self.angle
-        x += {"SlideLeft": -1, "SlideRight": 1}.get(motion, 0) * self.slide * t
-        y += {"SlideUp": -1, "SlideDown": 1}.get(motion, 0) * self.slide * t
+        shift_x = SIDE / 2 + {"SlideLeft": -1, "SlideRight": 1}.get(motion, 0) * self.slide * t + self.shake[frame][0]
+        shift_y = SIDE / 2 + {"SlideUp": -1, "SlideDown": 1}.get(motion, 0) * self.slide * t + self.shake[frame][1]
         # y points downwards, so a growing angle turns to the right, clockwise.
-        angle += {"SpinLeft": -1, "SpinRight": 1}.get(motion, 0) * self.turn * t
-        size += {"Grow": 1, "Shrink": -1}.get(motion, 0) * self.growth * t
-        radius = SMALLEST * (LARGEST / SMALLEST) ** (size % 1.0)
-        return x, y, radius, angle
+        turned = self.turned + {"SpinLeft": -1, "SpinRight": 1}.get(motion, 0) * self.turn * t
+        grown = {"Grow": 1, "Shrink": -1}.get(motion, 0) * self.growth * t
+        cos, sin = math.cos(turned), math.sin(turned)
+        for x, y, size, angle in self.copies:
+            radius = SMALLEST * (LARGEST / SMALLEST) ** ((size + grown) % 1.0)
+            for column in range(-3, 4):
+                for row in range(-3, 4):
+                    plane_x, plane_y = x + column * CELL, y + row * CELL
+                    middle_x = plane_x * cos - plane_y * sin + shift_x
+                    middle_y = plane_x * sin + plane_y * cos + shift_y
+                    if -radius < middle_x < SIDE + radius and -radius < middle_y < SIDE + radius:
+                        yield middle_x, middle_y, radius, angle + turned
+
+
+def distance_in_cell(one, other):
+    """The shortest way between two places of a plane that repeats."""
+    return math.hypot(*((a - b + CELL / 2) % CELL - CELL / 2 for a, b in zip(one, other)))
 
 
 def coverage(corners):
@@ -165,24 +187,24 @@ def coverage(corners):
 
 def draw(look, scene, motion, frame):
     """One frame, RGB, SIDE x SIDE."""
-    x, y, radius, angle = scene.state(motion, frame)
     shake_x, shake_y = scene.shake[frame]
     wide = SIDE + 8
     picture = bytearray()
     for row in range(SIDE):
         start = ((row + 4 - shake_y) * wide + 4 - shake_x) * 3
         picture += look.background[start : start + SIDE * 3]
-    cos, sin = radius * math.cos(angle), radius * math.sin(angle)
-    corners = [(x + shake_x + u * cos - v * sin, y + shake_y + u * sin + v * cos) for u, v in look.shape]
-    for row, left, covered in coverage(corners):
-        base = (row % SIDE) * SIDE
-        for offset, share in enumerate(covered):
-            if share <= 0:
+    for x, y, radius, angle in scene.shapes(motion, frame):
+        cos, sin = radius * math.cos(angle), radius * math.sin(angle)
+        for row, left, covered in coverage([(x + u * cos - v * sin, y + u * sin + v * cos) for u, v in look.shape]):
+            if not 0 <= row < SIDE:
                 continue
-            at = (base + (left + offset) % SIDE) * 3
-            for channel in range(3):
-                under = picture[at + channel]
-                picture[at + channel] = round(under + min(share, 1.0) * (look.colour[channel] - under))
+            for column, share in enumerate(covered, left):
+                if share <= 0 or not 0 <= column < SIDE:
+                    continue
+                at = (row * SIDE + column) * 3
+                for channel in range(3):
+                    under = picture[at + channel]
+                    picture[at + channel] = round(under + min(share, 1.0) * (look.colour[channel] - under))
     return bytes(picture)
 
 
@@ -191,7 +213,7 @@ def encode(frames, path, noise_seed):
     command = [
         "ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{SIDE}x{SIDE}",
         "-r", str(FRAMES_PER_SECOND), "-i", "-", "-vf", f"format=yuv420p,noise=c0s=5:c0f=t:c0_seed={noise_seed}",
-        "-c:v", "libvpx-vp9", "-b:v", "0", "-crf", "36", "-cpu-used", "2", "-row-mt", "0", "-threads", "1", "-g", "36",
+        "-c:v", "libvpx-vp9", "-b:v", "0", "-crf", "36", "-cpu-used", "2", "-row-mt", "0", "-threads", "1", "-g", str(FRAMES),
         "-fflags", "+bitexact", "-flags:v", "+bitexact", "-map_metadata", "-1", str(path),
     ]  # fmt: skip
     subprocess.run(command, input=b"".join(frames), check=True)
@@ -223,7 +245,7 @@ def contact_sheet(out, paths, picture):
     with tempfile.TemporaryDirectory() as folder:
         for number, path in enumerate(chosen):
             subprocess.run(
-                ["ffmpeg", "-v", "error", "-i", str(out / path), "-vf", "select='not(mod(n,4))',tile=9x1",
+                ["ffmpeg", "-v", "error", "-i", str(out / path), "-vf", "select='not(mod(n,4))',tile=8x1",
                  "-frames:v", "1", f"{folder}/{number:04}.png"], check=True)  # fmt: skip
         subprocess.run(
             ["ffmpeg", "-v", "error", "-y", "-i", f"{folder}/%04d.png", "-vf", f"tile=2x{-(-len(chosen) // 2)}",
