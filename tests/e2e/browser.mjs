@@ -1,0 +1,69 @@
+// A Chromium with a profile of its own and a server of the built page, for one test.
+//
+// Comes in: a test context. Goes out: a page that is open. Whatever is started here ends with the test.
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+import { serve } from "../../scripts/static_server.mjs";
+import { CliptunePage } from "./page.mjs";
+
+// Without it Playwright does not tell what a service worker asks from the network.
+process.env.PW_EXPERIMENTAL_SERVICE_WORKER_NETWORK_EVENTS = "1";
+
+export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+export const SAMPLE = path.join(ROOT, "public/sample");
+export const DIST = process.env.CLIPTUNE_DIST ?? path.join(ROOT, "dist");
+// Flags that all browser tests share; Playwright itself chooses headless mode.
+const FLAGS = JSON.parse(readFileSync(path.join(ROOT, "webdriver.json"), "utf8"))["goog:chromeOptions"].args
+  .filter((flag) => !flag.startsWith("headless"))
+  .map((flag) => `--${flag}`);
+
+/** A folder that is deleted after the test. */
+export function temporaryFolder(test) {
+  const folder = mkdtempSync(path.join(tmpdir(), "cliptune-e2e-"));
+  test.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+  return folder;
+}
+
+export async function startServer(test) {
+  if (!existsSync(path.join(DIST, "index.html"))) throw new Error(`${DIST} holds no build; run make build first`);
+  const server = await serve(DIST);
+  const stop = () =>
+    new Promise((resolve) => {
+      server.closeAllConnections();
+      server.close(resolve);
+    });
+  test.after(stop);
+  return { address: `http://localhost:${server.address().port}/`, stop };
+}
+
+/** A browser on this profile; a second one on the same profile is the same user come back. */
+export async function startBrowser(test, profile, options = {}) {
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+    headless: true,
+    args: FLAGS,
+    viewport: { width: 1280, height: 900 },
+    acceptDownloads: true,
+    ...options,
+  });
+  test.after(() => context.close().catch(() => {}));
+  return context;
+}
+
+/** The usual start of a test: a server, a fresh profile, the page with these address parameters. */
+export async function openCliptune(test, parameters = {}, options = {}) {
+  const server = await startServer(test);
+  const profile = temporaryFolder(test);
+  const context = await startBrowser(test, profile, options);
+  const page = new CliptunePage(context.pages()[0] ?? (await context.newPage()), server.address);
+  await page.open(parameters);
+  return { server, profile, context, page };
+}
+
+export function ffmpeg(...options) {
+  execFileSync("ffmpeg", ["-v", "error", "-y", ...options], { stdio: ["ignore", "inherit", "inherit"] });
+}

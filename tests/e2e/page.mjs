@@ -1,0 +1,142 @@
+// What a user sees and does, in words of the page; the only file here that knows its markup.
+import assert from "node:assert/strict";
+
+const IMPORT = 120_000;
+const MINUTE = 60_000;
+
+export class CliptunePage {
+  constructor(page, address) {
+    this.page = page;
+    this.address = address;
+    // An error that nothing on the page tells of.
+    this.uncaught = [];
+    page.on("pageerror", (error) => this.uncaught.push(String(error)));
+    page.on("crash", () => this.uncaught.push("the page crashed"));
+  }
+
+  by(name) {
+    return this.page.getByTestId(name);
+  }
+
+  async open(parameters = {}) {
+    await this.page.goto(`${this.address}?${new URLSearchParams(parameters)}`);
+    await this.ready();
+  }
+
+  /** Until the engine has a device. */
+  async ready() {
+    await this.page.locator('[data-testid=device-chip][data-device="cpu"], [data-testid=device-chip][data-device="gpu"]').waitFor({ timeout: MINUTE });
+  }
+
+  device() {
+    return this.by("device-chip").getAttribute("data-device");
+  }
+
+  go(view) {
+    return this.page.locator(`nav a[href="#${view}"]`).click();
+  }
+
+  async waitForServiceWorker() {
+    await this.page.waitForFunction(() => navigator.serviceWorker.controller !== null, undefined, { timeout: MINUTE });
+  }
+
+  /** Chooses a folder as the browser's dialog would, and waits for what the page says about it. */
+  async chooseFolder(folder) {
+    await this.go("data");
+    // Marks what an earlier folder left, so that it is not taken for the answer.
+    await this.page.evaluate(() => {
+      for (const old of document.querySelectorAll(".totals, [data-testid=notice-error]")) old.dataset.old = "";
+    });
+    await this.by("folder-input").setInputFiles(folder);
+    await this.imported();
+  }
+
+  async chooseSample() {
+    await this.by("sample-button").click();
+    await this.imported();
+  }
+
+  async imported() {
+    const answer = ".totals:not([data-old]), [data-testid=notice-error]:not([data-old])";
+    await this.page.locator(answer).first().waitFor({ timeout: IMPORT });
+    await this.by("importing").waitFor({ state: "detached", timeout: IMPORT });
+  }
+
+  texts(name) {
+    return this.by(name).allTextContents();
+  }
+
+  classes() {
+    return this.by("class-card").evaluateAll((cards) => cards.map((card) => card.dataset.label));
+  }
+
+  /** Everything that the page says against a folder: what blocks it, warnings, and files with their reasons. */
+  async complaints() {
+    const [blocked, warnings, errors, files] = await Promise.all(["blocked", "warning", "notice-error", "unusable-row"].map((name) => this.texts(name)));
+    return { blocked, warnings, errors, files, all: [...blocked, ...warnings, ...errors, ...files].join("\n") };
+  }
+
+  async startTuning() {
+    await this.go("fine-tune");
+    await this.by("start-tuning").click();
+  }
+
+  /** Until `steps` steps are done. */
+  async stepsDone(steps, timeout = 5 * MINUTE) {
+    await this.page.waitForFunction(
+      (steps) => JSON.parse(document.querySelector("[data-testid=step-loss]")?.dataset.losses ?? "[]").length >= steps,
+      steps,
+      { timeout, polling: 200 },
+    );
+  }
+
+  /** Until the run is over; fails with the page's own sentence where it ends in an error. */
+  async tuned(timeout = 10 * MINUTE) {
+    const failed = this.by("notice-error").first();
+    await this.by("to-classify").or(failed).first().waitFor({ timeout });
+    if (await failed.isVisible()) assert.fail(`Fine-tuning ended with: ${await failed.textContent()}`);
+  }
+
+  async losses() {
+    return JSON.parse(await this.by("step-loss").getAttribute("data-losses"));
+  }
+
+  async testAccuracy() {
+    return Number(await this.by("test-accuracy").getAttribute("data-value"));
+  }
+
+  /** The models' list: id, name as shown, whether it is the best of its run. */
+  async checkpoints() {
+    await this.go("models");
+    await this.by("checkpoint-row").first().waitFor({ timeout: MINUTE });
+    return this.by("checkpoint-row").evaluateAll((rows) =>
+      rows.map((row) => ({ id: row.dataset.id, best: row.dataset.best === "true", text: row.textContent })),
+    );
+  }
+
+  /** Classifies one file with the chosen model; label and score, best first. */
+  async classify(file) {
+    await this.go("classify");
+    const clear = this.page.getByRole("button", { name: "Clear" });
+    if (await clear.isVisible()) await clear.click();
+    await this.by("classify-input").setInputFiles(file);
+    await this.by("prediction-row").or(this.by("unusable-row")).first().waitFor({ timeout: MINUTE });
+    return this.by("prediction-row").evaluateAll((rows) => rows.map((row) => ({ label: row.dataset.label, score: Number(row.dataset.score) })));
+  }
+
+  /** From here on, how long the page's own thread was busy without a break, wherever that was over 50 ms. */
+  async watchLongTasks() {
+    await this.page.evaluate(() => {
+      window.longTasks = [];
+      new PerformanceObserver((list) => window.longTasks.push(...list.getEntries().map((entry) => Math.round(entry.duration)))).observe({ type: "longtask" });
+    });
+  }
+
+  longTasks() {
+    return this.page.evaluate(() => window.longTasks);
+  }
+
+  assertNothingUncaught() {
+    assert.deepEqual(this.uncaught, [], "errors that the page did not turn into a sentence");
+  }
+}

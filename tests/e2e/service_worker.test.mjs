@@ -1,0 +1,34 @@
+// The service worker across two versions of the page.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { appendFileSync, cpSync } from "node:fs";
+import path from "node:path";
+import { test } from "node:test";
+import { serve } from "../../scripts/static_server.mjs";
+import { DIST, ROOT, startBrowser, temporaryFolder } from "./browser.mjs";
+import { CliptunePage } from "./page.mjs";
+
+test("a new version of the page takes over on the next load", { timeout: 3 * 60_000 }, async (t) => {
+  const copy = temporaryFolder(t);
+  cpSync(DIST, copy, { recursive: true, filter: (file) => !file.endsWith("/sample") });
+  execFileSync("node", [path.join(ROOT, "scripts/precache.mjs"), copy]);
+  const server = await serve(copy);
+  t.after(() => server.close());
+  t.after(() => server.closeAllConnections());
+  const context = await startBrowser(t, temporaryFolder(t));
+  const page = new CliptunePage(context.pages()[0], `http://localhost:${server.address().port}/`);
+  await page.open({ device: "cpu" });
+  await page.waitForServiceWorker();
+  appendFileSync(path.join(copy, "index.html"), "<!-- second version -->\n");
+  execFileSync("node", [path.join(ROOT, "scripts/precache.mjs"), copy]);
+  await page.page.evaluate(async () => {
+    const registration = await navigator.serviceWorker.getRegistration();
+    await registration.update();
+    while (!registration.waiting) await new Promise((resolve) => setTimeout(resolve, 50));
+  });
+  assert.doesNotMatch(await page.page.content(), /second version/);
+  await page.page.reload();
+  await page.page.waitForFunction(() => document.documentElement.outerHTML.includes("second version"), undefined, { timeout: 30_000 });
+  await page.ready();
+  page.assertNothingUncaught();
+});
