@@ -33,6 +33,8 @@ extern "C" {
     async fn can_read(this: &Input) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch, js_name = "getPrimaryVideoTrack")]
     async fn primary_video_track(this: &Input) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = "getTracks")]
+    async fn tracks(this: &Input) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method)]
     fn dispose(this: &Input);
 
@@ -93,6 +95,17 @@ impl Reading {
     }
 }
 
+/// What opening a file led to.
+pub enum Opened {
+    Video(Demuxer),
+    /// Tracks, but no video track.
+    OtherTracks,
+    /// A container without a readable track.
+    NoTracks,
+    /// No container that mediabunny knows.
+    UnknownContainer,
+}
+
 /// The video track of one open file. Dropping it ends what it was reading.
 pub struct Demuxer {
     input: Input,
@@ -108,6 +121,7 @@ pub struct Track {
     pub decoder_config: Option<JsValue>,
     /// The codec's name for people.
     pub codec: String,
+    pub encrypted: bool,
     pub orientation: Orientation,
     /// The end of the last packet, in the file's own time.
     pub end: f64,
@@ -131,8 +145,8 @@ impl Drop for Demuxer {
 }
 
 impl Demuxer {
-    /// Reads the container's index. None where it is no container that mediabunny knows.
-    pub async fn open(file: &File) -> Result<Option<Self>, VideoError> {
+    /// Reads the container's index.
+    pub async fn open(file: &File) -> Result<Opened, VideoError> {
         let unheard = Closure::<dyn FnMut(JsValue)>::new(|_| {});
         let source_options = Object::new();
         set(&source_options, "handleUnhandledError", unheard.as_ref());
@@ -144,17 +158,20 @@ impl Demuxer {
         set(&options, "formats", &formats.iter().collect::<Array>());
         set(&options, "source", source.as_ref());
         let mut opening = Opening(Some(Input::new(&options).map_err(|error| damaged(&error))?));
-        let Some(input) = &opening.0 else { return Ok(None) };
+        let Some(input) = &opening.0 else { return Ok(Opened::UnknownContainer) };
         if !input.can_read().await.map_err(|error| damaged(&error))?.is_truthy() {
-            return Ok(None);
+            return Ok(Opened::UnknownContainer);
         }
         let track = input.primary_video_track().await.map_err(|error| damaged(&error))?;
         if track.is_null() || track.is_undefined() {
-            return Err(VideoError::NoPicture);
+            let others = input.tracks().await.map_err(|error| damaged(&error))?;
+            let count = others.dyn_into::<Array>().map_or(0, |others| others.length());
+            return Ok(if count > 0 { Opened::OtherTracks } else { Opened::NoTracks });
         }
         let track: InputVideoTrack = track.unchecked_into();
         let sink = EncodedPacketSink::new(&track).map_err(|error| damaged(&error))?;
-        Ok(opening.0.take().map(|input| Self { input, track, sink, _unheard: unheard }))
+        let video = opening.0.take().map(|input| Self { input, track, sink, _unheard: unheard });
+        Ok(video.map_or(Opened::UnknownContainer, Opened::Video))
     }
 
     pub async fn track(&self) -> Result<Track, VideoError> {
@@ -166,6 +183,7 @@ impl Demuxer {
         let mirrored = track.flip().await.map_err(|error| damaged(&error))?.is_truthy();
         let end = track.compute_duration().await.map_err(|error| damaged(&error))?.as_f64().unwrap_or(0.0);
         Ok(Track {
+            encrypted: internal.as_string().as_deref() == Some("encv"),
             decoder_config: config.is_object().then_some(config),
             codec: codec_name(codec.as_deref(), &internal),
             orientation: Orientation { quarter_turns: (rotation / 90.0).rem_euclid(4.0) as u8, mirrored },
@@ -242,7 +260,6 @@ fn codec_name(codec: Option<&str>, internal: &JsValue) -> String {
         "s263" | "h263" => "H.263".into(),
         "V_MPEG1" | "stream type 1" => "MPEG-1".into(),
         "V_MPEG2" | "stream type 2" => "MPEG-2".into(),
-        "encv" => "encrypted".into(),
         "" => "unknown".into(),
         other => other.into(),
     }

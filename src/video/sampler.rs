@@ -12,8 +12,8 @@ pub fn training_start(duration: f64, clip: f64, generator: &mut ChaCha8Rng) -> f
     drawn * latest_start(duration, clip)
 }
 
-/// The start of evaluation view `index` of `count`: evenly from the first to the last possible, as
-/// pytorchvideo's ConstantClipsPerVideoSampler spaces them; a single view is the centre.
+/// The start of evaluation view `index` of `count`: evenly from the first to the last possible, as the
+/// VideoMAE paper's multi-view test spaces them; a single view is the centre.
 pub fn evaluation_start(duration: f64, clip: f64, index: usize, count: usize) -> f64 {
     let latest = latest_start(duration, clip);
     if count <= 1 { latest / 2.0 } else { latest * index.min(count - 1) as f64 / (count - 1) as f64 }

@@ -11,7 +11,7 @@ use web_sys::File;
 use super::{
     Frame, VideoError, VideoInfo, VideoReader,
     codec::{Decoder, is_supported},
-    container::{Demuxer, Packet, Reading, damaged},
+    container::{Demuxer, Opened, Packet, Reading, damaged},
     nearest_frames,
     signature::{SIGNATURE_BYTES, Signature},
     upright::Orientation,
@@ -63,8 +63,14 @@ impl VideoReader for WebCodecsVideo {
         if signature.is_no_video() {
             return Err(VideoError::NotAVideo(signature.described().into()));
         }
-        let demuxer = Demuxer::open(&source.file).await?.ok_or_else(|| not_opened(signature))?;
+        let demuxer = match Demuxer::open(&source.file).await? {
+            Opened::Video(demuxer) => demuxer,
+            other => return Err(not_opened(other, signature)),
+        };
         let track = demuxer.track().await?;
+        if track.encrypted {
+            return Err(VideoError::Encrypted);
+        }
         let Some(decoder_config) = track.decoder_config else { return Err(VideoError::Codec(track.codec)) };
         if !is_supported(&decoder_config).await {
             return Err(VideoError::Codec(track.codec));
@@ -164,12 +170,14 @@ async fn signature(file: &File) -> Result<Signature, VideoError> {
     Ok(Signature::of(&Uint8Array::new(&bytes).to_vec()))
 }
 
-fn not_opened(signature: Signature) -> VideoError {
-    match signature {
-        Signature::Mp4 | Signature::Matroska | Signature::MpegTransport => {
+fn not_opened(opened: Opened, signature: Signature) -> VideoError {
+    match (opened, signature) {
+        // mediabunny passes over tracks of other kinds in a transport stream without a word.
+        (Opened::OtherTracks, Signature::Mp4 | Signature::Matroska) => VideoError::NoPicture,
+        (_, Signature::Mp4 | Signature::Matroska) => {
             VideoError::Damaged("its index is missing, as when a recording or a download broke off".into())
         }
-        Signature::Unknown => VideoError::NotAVideo(signature.described().into()),
-        other => VideoError::Container(other.described().into()),
+        (_, Signature::Unknown) => VideoError::NotAVideo(signature.described().into()),
+        (_, other) => VideoError::Container(other.described().into()),
     }
 }

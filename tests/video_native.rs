@@ -1,0 +1,175 @@
+//! The native reader over real files: our own fixtures and sample, and ../shared/media where it is present.
+//! Needs ffmpeg in PATH, as the native twin does.
+#![cfg(not(target_family = "wasm"))]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use cliptune::video::{
+    Frame, Video, VideoError, VideoReader, VideoSource,
+    clip::{ClipLoader, ClipShape, IMAGENET_MEAN, IMAGENET_STD, View},
+    probe,
+    thumbnail::thumbnail,
+};
+use pollster::block_on;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn fixture(name: &str) -> PathBuf {
+    root().join("tests/fixtures/video").join(name)
+}
+
+fn source(path: &Path) -> VideoSource {
+    VideoSource::new(path.display().to_string(), path)
+}
+
+fn open(path: &Path) -> Video {
+    match block_on(Video::open(&source(path))) {
+        Err(VideoError::MissingProgram(program)) => panic!("{program} is missing: install ffmpeg to run these tests"),
+        opened => opened.unwrap_or_else(|error| panic!("{}: {error}", path.display())),
+    }
+}
+
+fn refused(path: &Path) -> VideoError {
+    block_on(probe(&source(path))).expect_err(&path.display().to_string())
+}
+
+/// None, with a message, where the file is absent.
+fn media(path: &str) -> Option<PathBuf> {
+    let path = root().join("../shared/media").join(path);
+    if !path.exists() {
+        println!("skipped: {} is absent", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+/// The frames that the `.rgb` files hold, of 30 at 15 a second.
+const REFERENCES: [usize; 4] = [0, 7, 18, 29];
+
+#[test]
+fn frames_come_by_timestamp_upright_and_in_the_order_asked_for() {
+    for (name, size, codec) in
+        [("h264-b-frames.mp4", (72, 54), "H.264"), ("vp9.webm", (70, 50), "VP9"), ("h264-turned.mp4", (54, 72), "H.264")]
+    {
+        let video = open(&fixture(name));
+        let info = video.info();
+        assert_eq!((info.width, info.height, info.codec.as_str()), (size.0, size.1, codec));
+        assert!((info.seconds - 2.0).abs() < 0.01, "{} s", info.seconds);
+        let times = block_on(video.timestamps(0.0, f64::INFINITY)).unwrap();
+        assert_eq!(times.len(), 30);
+        for (index, time) in times.iter().enumerate() {
+            assert!((time - index as f64 / 15.0).abs() < 2e-3, "{name}: frame {index} at {time}");
+        }
+        let reference = fs::read(fixture(name).with_extension("rgb")).unwrap();
+        let wanted = REFERENCES.map(|index| times[index]);
+        let frames = block_on(video.frames(&wanted)).unwrap();
+        let expected = reference.chunks_exact((size.0 * size.1 * 3) as usize);
+        for (frame, rgb) in frames.iter().zip(expected) {
+            assert!(*frame == Frame { width: size.0, height: size.1, rgb: rgb.to_vec() }, "{name}");
+        }
+        // Backwards, past the point from which decoding seeks, and one of them twice.
+        let again = block_on(video.frames(&[wanted[3], wanted[2], wanted[3]])).unwrap();
+        assert!(again == [frames[3].clone(), frames[2].clone(), frames[3].clone()]);
+        assert_eq!(block_on(video.timestamps(times[10], times[14])).unwrap(), times[10..14]);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_used_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    assert_eq!(refused(&written("zero \"bytes\" 🙂.mp4", b"")), VideoError::Empty);
+    assert_eq!(refused(&written("<script>.mp4", b"dear diary")), VideoError::NotAVideo("a text file".into()));
+    assert_eq!(refused(&fixture("sound-only.mp4")), VideoError::NoPicture);
+    assert!(matches!(refused(&fixture("cut-off.mp4")), VideoError::Damaged(_)));
+    assert!(matches!(refused(&folder.path().join("absent.mp4")), VideoError::Unreadable(_)));
+    // Names that would mean something else to ffmpeg.
+    for name in ["-y.webm", "concat:a|b.webm", "%03d.webm"] {
+        let path = written(name, &fs::read(fixture("vp9.webm")).unwrap());
+        assert_eq!(block_on(probe(&source(&path))).unwrap().codec, "VP9", "{name}");
+    }
+}
+
+#[test]
+fn clips_are_reproducible_and_the_cache_changes_nothing() {
+    let shape = ClipShape { frames: 8, height: 32, width: 48, mean: IMAGENET_MEAN, std: IMAGENET_STD };
+    let video = source(&fixture("h264-b-frames.mp4"));
+    let load = |loader: &ClipLoader, view: &View| block_on(loader.load(&video, view)).unwrap();
+    let warm = ClipLoader::new(shape, 1.0);
+    let views = [
+        View::Training { seed: 1, horizontal_flip: true },
+        View::Training { seed: 2, horizontal_flip: true },
+        View::Evaluation { index: 0, count: 1 },
+        View::Evaluation { index: 1, count: 2 },
+    ];
+    for view in views {
+        let clip = load(&warm, &view);
+        assert_eq!(clip.pixels.len(), 8 * 3 * 32 * 48);
+        assert!(clip.pixels.iter().all(|value| value.is_finite()));
+        assert_eq!(clip, load(&warm, &view));
+        assert_eq!(clip, load(&ClipLoader::new(shape, 1.0), &view));
+        let picture = warm.picture(&clip, 3);
+        assert_eq!((picture.video, picture.frames.len()), (3, 8));
+    }
+    assert_ne!(load(&warm, &views[0]).pixels, load(&warm, &views[1]).pixels);
+    assert!((load(&warm, &views[2]).start - 0.5).abs() < 0.01);
+    assert!((load(&warm, &views[3]).start - 1.0).abs() < 0.01);
+    // A clip that is longer than the video holds all of it; one shorter than a frame holds that frame.
+    for (seconds, kept) in [(9.0, 2.0), (0.001, 0.001)] {
+        let clip = load(&ClipLoader::new(shape, seconds), &views[0]);
+        assert_eq!(clip.pixels.len(), 8 * 3 * 32 * 48);
+        assert!((clip.seconds - kept).abs() < 0.01, "{} s", clip.seconds);
+    }
+}
+
+#[test]
+fn a_video_too_large_to_keep_gives_the_same_frames_as_its_whole() {
+    let Some(path) = media("codec/mediabunny__rotate-buck-bunny.mp4") else { return };
+    let video = open(&path);
+    assert_eq!((video.info().width, video.info().height), (1080, 1920));
+    let times = block_on(video.timestamps(1.2, 1.5)).unwrap();
+    let sought = block_on(video.frames(&times)).unwrap();
+    let everything = block_on(video.timestamps(0.0, 1.5)).unwrap();
+    let whole = block_on(video.frames(&everything)).unwrap();
+    assert!(sought[..] == whole[whole.len() - sought.len()..]);
+    let shape = ClipShape { frames: 4, height: 64, width: 64, mean: IMAGENET_MEAN, std: IMAGENET_STD };
+    let loader = ClipLoader::new(shape, 1.0);
+    let view = View::Evaluation { index: 0, count: 1 };
+    let clip = block_on(loader.load(&source(&path), &view)).unwrap();
+    assert_eq!(clip.pixels.len(), 4 * 3 * 64 * 64);
+    assert_eq!(block_on(thumbnail(&source(&path))).map(|picture| (picture.width, picture.height)), Ok((90, 160)));
+}
+
+#[test]
+fn damaged_and_odd_recordings_end_in_a_value() {
+    let Some(folder) = media("codec") else { return };
+    let mut usable = 0;
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    for path in &paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        match block_on(probe(&source(path))) {
+            Ok(info) => {
+                assert!(info.width > 0 && info.height > 0 && info.seconds.is_finite(), "{name}: {info:?}");
+                usable += 1;
+            }
+            Err(VideoError::MissingProgram(program)) => panic!("{program} is missing"),
+            Err(error) => println!("{name}: {error}"),
+        }
+    }
+    println!("{usable} of {} usable", paths.len());
+    let says = |name: &str| refused(&paths[0].with_file_name(name));
+    assert_eq!(says("derived__zero-byte-0.mp4"), VideoError::Empty);
+    assert!(matches!(says("derived__moov-lost-0.mp4"), VideoError::Damaged(_)));
+    assert!(matches!(says("derived__mdat-truncated-0.mp4"), VideoError::Damaged(_)));
+    assert_eq!(says("media__bbb_1ch_16kHz_aac.mp4"), VideoError::NoPicture);
+}
