@@ -16,8 +16,8 @@ use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 use crate::protocol::{Command, DeviceChoice, DeviceReport, Event, JobId, Report, Request};
 
-/// The engine's program, as the build names it.
-const ENGINE_SCRIPT: &str = "./engine_loader.js";
+/// The worker's script: it listens at once and loads the engine's program.
+const ENGINE_SCRIPT: &str = "./engine.js";
 
 /// More crashes than this within [`CRASH_WINDOW`] milliseconds, and starting it again is no help.
 const CRASHES_ALLOWED: usize = 3;
