@@ -1,0 +1,35 @@
+// Real recordings (H.264 in mp4) as they are: import, preview, a short fine-tune, classify.
+import assert from "node:assert/strict";
+import { existsSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { test } from "node:test";
+import { ROOT, openCliptune } from "./browser.mjs";
+
+const RECORDINGS = path.join(ROOT, "../shared/media/labelled/arid");
+
+test("real recordings go through import, preview, fine-tuning and classification", { timeout: 10 * 60_000 }, async (t) => {
+  if (!existsSync(RECORDINGS)) return t.skip(`${RECORDINGS} is absent`);
+  const { page } = await openCliptune(t, { device: "cpu", size: "micro", epochs: "2" });
+  await page.chooseFolder(RECORDINGS);
+  const classes = readdirSync(RECORDINGS, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  assert.deepEqual((await page.classes()).sort(), classes.sort());
+  assert.deepEqual((await page.complaints()).blocked, []);
+
+  await page.by("class-card").first().click();
+  const canvas = page.by("preview-canvas").first();
+  await canvas.waitFor();
+  const colours = () => canvas.evaluate((canvas) => new Set(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data).size);
+  await page.page.waitForTimeout(500);
+  assert.ok((await colours()) > 10, "the preview shows a picture");
+  await page.page.keyboard.press("Escape");
+
+  await page.startTuning();
+  await page.tuned(8 * 60_000);
+  const losses = await page.losses();
+  assert.ok(losses.length > 0 && losses.every(Number.isFinite), `losses: ${losses}`);
+  const clip = readdirSync(path.join(RECORDINGS, classes[0])).find((name) => name.endsWith(".mp4"));
+  const predictions = await page.classify(path.join(RECORDINGS, classes[0], clip));
+  assert.equal(predictions.length, Math.min(5, classes.length));
+  assert.ok(predictions.every(({ label }) => classes.includes(label)));
+  page.assertNothingUncaught();
+});
