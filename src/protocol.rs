@@ -171,6 +171,13 @@ pub struct Evaluation {
     pub videos: usize,
 }
 
+impl Evaluation {
+    /// Greater is better: higher accuracy; of the same accuracy, as small validation splits often give, lower loss.
+    pub fn compare(&self, other: &Self) -> std::cmp::Ordering {
+        self.accuracy.total_cmp(&other.accuracy).then(other.loss.total_cmp(&self.loss))
+    }
+}
+
 /// A checkpoint on this device, as the list of models shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointSummary {

@@ -145,8 +145,10 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 /// Results are JSON on standard output.
 fn print(value: &impl serde::Serialize) -> Result<(), Failure> {
-    println!("{}", serde_json::to_string_pretty(value).map_err(failed)?);
-    Ok(())
+    use std::io::Write;
+    let text = serde_json::to_string_pretty(value).map_err(failed)?;
+    // Whoever reads may close the pipe; that is an error to tell, not to panic at.
+    writeln!(std::io::stdout(), "{text}").map_err(failed)
 }
 
 async fn import(folder: &Path) -> Result<Folder, Failure> {
@@ -165,7 +167,7 @@ fn list(folder: &Path, prefix: &str, files: &mut Vec<(String, VideoSource)>) -> 
         if entry.file_type()?.is_dir() {
             list(&entry.path(), &format!("{relative}/"), files)?;
         } else {
-            files.push((relative, VideoSource::new(entry.path())));
+            files.push((relative.clone(), VideoSource::new(relative, entry.path())));
         }
     }
     Ok(())
@@ -266,7 +268,7 @@ async fn classify_clips(model: &Path, clips: &[PathBuf], top: usize, device: &De
     let mut lines = Vec::with_capacity(clips.len());
     for clip in clips {
         let file = clip.clone();
-        lines.push(match classify(&loaded, &loader, &VideoSource::new(clip.clone()), top, device).await {
+        lines.push(match classify(&loaded, &loader, &VideoSource::new(clip.display().to_string(), clip.clone()), top, device).await {
             Ok(Classification { predictions, views, milliseconds, .. }) => {
                 Line::Classified { file, predictions, views, milliseconds }
             }

@@ -15,18 +15,16 @@ impl Catalogue {
 
 /// The words of a name, in lower case; a capital after a small letter starts one.
 fn words(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
+    let mut spaced = String::new();
     let mut after_small = false;
     for letter in name.chars() {
-        if !letter.is_alphanumeric() || (letter.is_uppercase() && after_small) {
-            words.push(String::new());
+        if letter.is_uppercase() && after_small {
+            spaced.push(' ');
         }
-        if letter.is_alphanumeric() {
-            words.extend(words.pop().map(|word| word + &letter.to_lowercase().to_string()));
-        }
+        spaced.extend(letter.to_lowercase());
         after_small = letter.is_lowercase();
     }
-    words
+    spaced.split(|letter: char| !letter.is_alphanumeric()).map(String::from).collect()
 }
 
 #[cfg(test)]

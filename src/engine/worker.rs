@@ -151,8 +151,8 @@ impl Engine {
     }
 
     async fn import(&self, job: JobId, paths: Vec<String>, files: Vec<File>) -> Outcome {
-        let sources = files.into_iter().map(VideoSource::new);
-        let files: Vec<(String, VideoSource)> = paths.into_iter().zip(sources).collect();
+        let files: Vec<(String, VideoSource)> =
+            paths.into_iter().zip(files).map(|(path, file)| (path.clone(), source(&path, file))).collect();
         let mut told = 0.0;
         let folder = Folder::import(files, |done, total| {
             let now = super::clock::seconds();
@@ -236,7 +236,7 @@ impl Engine {
         let device = self.device()?;
         let loaded = self.loaded(id, &device).await?;
         for file in files {
-            let source = VideoSource::new(file);
+            let source = source(&file.name(), file);
             match classify(&loaded.0, &loaded.1, &source, top, &device).await {
                 Ok(classification) => self.report(job, Event::Classified(classification)),
                 Err(ClassifyError::Video(error)) => {
@@ -286,6 +286,11 @@ impl Engine {
         // The page is the only listener; without it there is nobody to tell.
         let _ = self.scope.post_message(&envelope);
     }
+}
+
+/// A file under a key that changes with its contents.
+fn source(path: &str, file: File) -> VideoSource {
+    VideoSource::new(format!("{path}, {} bytes, {}", file.size(), file.last_modified()), file)
 }
 
 /// Holds a flag while a job runs, also where the job is aborted.

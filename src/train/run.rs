@@ -126,12 +126,10 @@ pub async fn tune<S: ClipSource, O: Observer>(
     Ok(model)
 }
 
-/// Higher accuracy is better; of the same accuracy, lower loss. Without validation, later is better.
+/// Whether a new epoch is the best so far. Without validation, later is better.
 pub fn is_better(new: Option<Evaluation>, old: Option<Evaluation>) -> bool {
     match (new, old) {
-        (Some(new), Some(old)) => {
-            new.accuracy > old.accuracy || (new.accuracy == old.accuracy && new.loss < old.loss)
-        }
+        (Some(new), Some(old)) => new.compare(&old).is_gt(),
         _ => true,
     }
 }

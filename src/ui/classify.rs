@@ -97,7 +97,6 @@ pub fn listed(labels: &[String]) -> String {
     }
 }
 
-/// Newest first.
 #[component]
 fn Results() -> impl IntoView {
     let state = AppState::get();
@@ -123,7 +122,7 @@ fn Results() -> impl IntoView {
         <ul class="results">
             <For each=move || {
                 let shown = if all.get() { usize::MAX } else { SHOWN };
-                files.with(|files| files.iter().rev().take(shown).copied().collect::<Vec<_>>())
+                files.with(|files| files.iter().take(shown).copied().collect::<Vec<_>>())
             } key=|file| file.with_untracked(|file| file.id) let:file>
                 <li class="card result-card"><ResultCard file/></li>
             </For>

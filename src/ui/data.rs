@@ -256,11 +256,11 @@ fn ClassPreview(catalogue: Arc<Catalogue>, shown: RwSignal<Option<usize>>) -> im
     });
     let caption = move |clip: &ClipPicture| {
         let side = clip.frames.first().map_or(0, |frame| frame.width);
-        format!("{} frames of {side} × {side} pixels from {:.1} s", clip.frames.len(), clip.seconds)
+        format!("{} frames of {side} × {side} px, {:.1} s", clip.frames.len(), clip.seconds)
     };
     let source = move |clip: &ClipPicture| {
         catalogue.with_value(|catalogue| catalogue.videos.get(clip.video).map(|video| {
-            format!("{} · {} × {} · {:.1} s", file_name(&video.path), video.width, video.height, video.seconds)
+            format!("From {}, {} × {} px", file_name(&video.path), video.width, video.height)
         }))
     };
     view! {

@@ -23,7 +23,8 @@ const ENGINE_SCRIPT: &str = "./engine.js";
 const CRASHES_ALLOWED: usize = 3;
 const CRASH_WINDOW: f64 = 60_000.0;
 
-const STOPPED: &str = "The engine stopped unexpectedly and was started again. What was saved is safe; try once more.";
+const STOPPED: &str = "The engine stopped unexpectedly and was started again. What was saved is safe.";
+const CUT_SHORT: &str = "This was cut short, because the engine stopped. Try once more.";
 
 /// How the engine is.
 #[derive(Clone, Debug, PartialEq)]
@@ -201,7 +202,7 @@ impl Engine {
         if self.starts.get_untracked() > 0 {
             self.notice.set(Some(STOPPED.into()));
         }
-        self.fail_all(STOPPED);
+        self.fail_all(CUT_SHORT);
         self.launch();
     }
 

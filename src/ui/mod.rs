@@ -81,7 +81,7 @@ fn App() -> impl IntoView {
         </main>
         <footer class="footer">
             <p><strong>"No video leaves this machine."</strong>" Cliptune reads, learns and classifies inside this page."</p>
-            <p class="quiet">"Apache License 2.0. VideoMAE by Tong and others, 2022."</p>
+            <p class="quiet">"Apache License 2.0 · VideoMAE: Tong et al., 2022"</p>
         </footer>
     }
 }

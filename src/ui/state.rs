@@ -96,6 +96,7 @@ pub struct AppState {
     pub classified: RwSignal<Vec<RwSignal<ClassifiedFile>>>,
     pub classifying: RwSignal<Option<JobId>>,
     pub classify_notice: RwSignal<Option<String>>,
+    clips_so_far: StoredValue<usize>,
 }
 
 /// So many clips keep their moving picture; a 224-pixel one takes 3 MB.
@@ -121,14 +122,15 @@ impl AppState {
             classified: RwSignal::default(),
             classifying: RwSignal::new(None),
             classify_notice: RwSignal::new(None),
+            clips_so_far: StoredValue::new(0),
         };
         Effect::new(move |_| {
             let starts = engine.starts.get();
             if starts > 0 {
                 state.list_checkpoints();
             }
-            // A new engine has forgotten the folder.
-            if starts > 1 && untracked_len(state.files) > 0 {
+            // A new engine has forgotten the folder. One whose import failed is not tried again: it may be what failed.
+            if starts > 1 && state.catalogue.with_untracked(Option::is_some) {
                 state.import_again();
             }
         });
@@ -249,7 +251,8 @@ impl AppState {
         let attachments = Array::new();
         let names: Vec<String> = files.iter().map(|found| found.path.clone()).collect();
         files.iter().for_each(|found| _ = attachments.push(&found.file));
-        let first = self.classified.with_untracked(Vec::len);
+        let first = self.clips_so_far.get_value();
+        self.clips_so_far.set_value(first + names.len());
         let fresh: Vec<RwSignal<ClassifiedFile>> = names
             .iter()
             .enumerate()
@@ -257,7 +260,8 @@ impl AppState {
                 RwSignal::new(ClassifiedFile { id: first + index, name: name.clone(), answer: Answer::Waiting })
             })
             .collect();
-        self.classified.update(|all| all.extend(fresh.iter().copied()));
+        // The newest lot first, each in its own order.
+        self.classified.update(|all| _ = all.splice(0..0, fresh.iter().copied()));
         let answered = std::cell::Cell::new(0);
         let command = Command::Classify { checkpoint: model.id, names, top: TOP };
         let job = self.engine.send(command, &attachments, move |event, _| {
@@ -291,10 +295,6 @@ impl AppState {
             self.classified.update(|files| files.retain(|file| !waits(file)));
         }
     }
-}
-
-fn untracked_len(files: StoredValue<Vec<FoundFile>, LocalStorage>) -> usize {
-    files.with_value(Vec::len)
 }
 
 /// Files that an operating system keeps for itself, such as `.DS_Store`.

@@ -180,6 +180,9 @@ fn Outcome(on_again: Callback<()>) -> impl IntoView {
             }
         })
     };
+    let untested = move || curves.with(|curves| curves.tested.is_none()).then(|| view! {
+        <p class="quiet">"No clips were set aside to test on, so there is no test accuracy."</p>
+    });
     let best = move || {
         curves.with(|curves| curves.best.clone()).map(|best| {
             let accuracy = best.validation.map(|validation| format!(", {} on validation", percent(validation.accuracy)));
@@ -189,6 +192,7 @@ fn Outcome(on_again: Callback<()>) -> impl IntoView {
     view! {
         <div class="card outcome" role="status">
             {tested}
+            {untested}
             {best}
             <div class="actions">
                 <button type="button" class="primary" data-testid="to-classify" on:click=move |_| state.go(View::Classify)>"Classify a clip"</button>

@@ -12,12 +12,12 @@ use crate::protocol::{CheckpointSummary, DeviceChoice};
 use crate::train::settings::StartFrom;
 
 /// A size's name, its shape, and what it needs.
-fn described(size: ModelSize) -> (&'static str, &'static str, &'static str) {
+fn described(size: ModelSize) -> (&'static str, [&'static str; 2], &'static str) {
     match size {
-        ModelSize::Micro => ("Micro", "8 frames of 32 px · 0.1 million weights", "Minutes, on any computer, without a GPU too."),
-        ModelSize::Tiny => ("Tiny", "8 frames of 64 px · 2 million weights", "Sees more detail, and takes several times as long."),
-        ModelSize::Small => ("Small", "16 frames of 224 px · 22 million weights", "Wants a good GPU, hours, and thousands of clips."),
-        ModelSize::Base => ("Base", "16 frames of 224 px · 86 million weights", "Wants a large GPU, many hours, and still more clips."),
+        ModelSize::Micro => ("Micro", ["8 frames of 32 px", "0.1 million weights"], "Minutes, on any computer, without a GPU too."),
+        ModelSize::Tiny => ("Tiny", ["8 frames of 64 px", "2 million weights"], "Sees more detail, and takes several times as long."),
+        ModelSize::Small => ("Small", ["16 frames of 224 px", "22 million weights"], "Wants a good GPU, hours, and thousands of clips."),
+        ModelSize::Base => ("Base", ["16 frames of 224 px", "86 million weights"], "Wants a large GPU, many hours, and still more clips."),
     }
 }
 
@@ -78,7 +78,7 @@ fn SizeCard(size: ModelSize) -> impl IntoView {
             <input type="radio" name="start" value=size.name() data-testid=format!("size-{}", size.name()) prop:checked=chosen
                 on:change=move |_| state.tuning.start_from(StartFrom::Size(size))/>
             <span class="choice-name">{name}</span>
-            <span class="choice-shape">{shape}</span>
+            {shape.map(|line| view! { <span class="choice-shape">{line}</span> })}
             <span class="choice-needs">{needs}</span>
         </label>
     }
