@@ -17,7 +17,7 @@ use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 use crate::protocol::{Command, DeviceChoice, DeviceReport, Event, JobId, Report, Request};
 
 /// The worker's script: it listens at once and loads the engine's program.
-const ENGINE_SCRIPT: &str = "./engine.js";
+const ENGINE_SCRIPT: &str = "./worker.js";
 
 /// More crashes than this within [`CRASH_WINDOW`] milliseconds, and starting it again is no help.
 const CRASHES_ALLOWED: usize = 3;
