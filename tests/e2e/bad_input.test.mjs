@@ -91,10 +91,10 @@ test("odd file names are shown as they are and never run as markup", { timeout: 
     const clips = sampleClips("train", ["SlideLeft", "SlideUp", "Grow"][index], 5);
     for (const [number, clip] of clips.entries()) copyFileSync(clip, path.join(folder, label, `a 'b' "c" <script> 🎥 ${number}.webm`));
   }
-  writeFileSync(path.join(folder, labels[0], "<b>broken</b> \"file\" 💥.mp4"), "");
+  writeFileSync(path.join(folder, labels[0], "<b>broken \"file\" 💥.mp4"), "");
   await page.chooseFolder(folder);
   assert.deepEqual((await page.classes()).sort(), [...labels].sort());
-  assert.match((await page.complaints()).files.join(), /<b>broken<\/b> "file" 💥\.mp4/);
+  assert.match((await page.complaints()).files.join(), /<b>broken "file" 💥\.mp4/);
   await page.startTuning();
   await page.tuned();
   const predictions = await page.classify(path.join(folder, labels[1], "a 'b' \"c\" <script> 🎥 0.webm"));

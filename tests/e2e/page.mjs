@@ -10,7 +10,10 @@ export class CliptunePage {
     this.address = address;
     // An error that nothing on the page tells of.
     this.uncaught = [];
-    page.on("pageerror", (error) => this.uncaught.push(String(error)));
+    page.on("pageerror", (error) => {
+      this.uncaught.push(String(error));
+      console.error(`The page threw: ${error.stack}`);
+    });
     page.on("crash", () => this.uncaught.push("the page crashed"));
   }
 
