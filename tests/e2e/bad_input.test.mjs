@@ -63,7 +63,7 @@ for (const [name, { make, says, classes, unusable = 0 }] of Object.entries(CASES
   });
 }
 
-test("2 000 files are imported without stalling the page", { timeout: 6 * 60_000 }, async (t) => {
+test("2 000 files are imported, and the page goes on working", { timeout: 6 * 60_000 }, async (t) => {
   const { page } = await openCliptune(t, { device: "cpu" });
   const folder = temporaryFolder(t);
   for (const label of ["SlideLeft", "SlideUp"]) {
