@@ -56,13 +56,12 @@ fn App() -> impl IntoView {
     on_event(window().as_ref(), "hashchange", move || state.view.set(View::at(&address())));
     let offline = RwSignal::new(false);
     register_service_worker(offline);
+    Effect::new(move |_| document().set_title(&title(state)));
 
     view! {
         <a class="skip" href="#content" on:click=|event| {
             event.prevent_default();
-            if let Some(content) = document().get_element_by_id("content") {
-                let _ = content.unchecked_into::<web_sys::HtmlElement>().focus();
-            }
+            focus_content();
         }>"Skip to the content"</a>
         <header::Header offline/>
         <main id="content" tabindex="-1">
@@ -83,6 +82,26 @@ fn App() -> impl IntoView {
             <p><strong>"No video leaves this machine."</strong>" Cliptune reads, learns and classifies inside this page."</p>
             <p class="quiet">"Apache License 2.0 · VideoMAE: Tong et al., 2022"</p>
         </footer>
+    }
+}
+
+fn focus_content() {
+    if let Some(content) = document().get_element_by_id("content") {
+        // Refused only where the page is going away.
+        let _ = content.unchecked_into::<web_sys::HtmlElement>().focus();
+    }
+}
+
+/// What the browser's tab says.
+fn title(state: AppState) -> String {
+    if state.tuning.is_running() {
+        return format!("{:.0}% · Cliptune", state.tuning.curves.with(|curves| curves.progress()) * 100.0);
+    }
+    match state.view.get() {
+        View::Data => "Cliptune: teach a model to see your motions".into(),
+        View::Tune => "Fine-tune · Cliptune".into(),
+        View::Classify => "Classify · Cliptune".into(),
+        View::Models => "Models · Cliptune".into(),
     }
 }
 

@@ -90,7 +90,7 @@ fn ImportButton() -> impl IntoView {
                 }
             }>
             <button type="button" class="secondary" on:click=move |_| if let Some(input) = input.get_untracked() { input.click() }>"Import a model"</button>
-            <input node_ref=input class="hidden-input" type="file" accept=".zip" tabindex="-1" aria-label="Import a model" data-testid="import-checkpoint"
+            <input node_ref=input class="hidden-input" type="file" accept=".zip" tabindex="-1" aria-hidden="true" data-testid="import-checkpoint"
                 on:change=move |event| {
                     if let Some(input) = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok()) {
                         import(folder::chosen(&input));

@@ -147,6 +147,8 @@ impl AppState {
             // Setting the address shows the view, by the listener in `ui`.
             let _ = window.location().set_hash(view.address());
             window.scroll_to_with_x_and_y(0.0, 0.0);
+            // The button that led here is gone with its view.
+            super::focus_content();
         }
     }
 

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::components::notice::{Notice, Tone};
-use super::state::{AppState, View};
+use super::state::{AppState, ImportPhase, View};
 use super::tune_progress::RunProgress;
 use super::tune_settings::SettingsForm;
 use super::tuning::TunePhase;
@@ -31,6 +31,9 @@ pub fn TuneView() -> impl IntoView {
         }
     };
     let blocked_by_data = move || {
+        if state.import.with(ImportPhase::is_busy) {
+            return Some("The videos are still being read.".to_string());
+        }
         state.catalogue.with(|catalogue| match catalogue {
             None => Some("Fine-tuning needs a folder of videos first.".to_string()),
             Some(catalogue) => catalogue.blocked.clone(),

@@ -69,7 +69,7 @@ pub fn Dropzone(
             <div class="actions">
                 <button type="button" class="primary" disabled=move || disabled.get() on:click=choose>{label}</button>
             </div>
-            <input node_ref=input class="hidden-input" type="file" multiple=true tabindex="-1" aria-label=label data-testid=testid
+            <input node_ref=input class="hidden-input" type="file" multiple=true tabindex="-1" aria-hidden="true" data-testid=testid
                 disabled=move || disabled.get()
                 {..custom_attribute("webkitdirectory", takes == Takes::Folder)}
                 accept=(takes == Takes::Clips).then_some("video/*,.mkv,.avi")
