@@ -28,10 +28,8 @@ pub fn ClassifyView() -> impl IntoView {
             {move || if any.get() {
                 view! {
                     <ModelChoice/>
-                    <Dropzone takes=Takes::Clips testid="classify-input" label="Choose clips" on_files disabled=busy>
-                        <h2>"Drop one clip, or many"</h2>
-                        <p>"Single videos or a whole folder. They are read here and nowhere else."</p>
-                    </Dropzone>
+                    <Dropzone takes=Takes::Clips testid="classify-input" label="Choose clips" on_files disabled=busy
+                        title="Drop one clip, or many" text="Single videos or a whole folder. They are read here and nowhere else."/>
                     <Results/>
                 }.into_any()
             } else {

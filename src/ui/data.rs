@@ -49,26 +49,14 @@ pub fn DataView() -> impl IntoView {
                 view! { <Overview on_files on_listing/> }.into_any()
             } else {
                 view! {
-                    <Dropzone takes=Takes::Folder testid="folder-input" label="Choose a folder" on_files on_listing disabled=busy>
-                        <FilmStrip/>
-                        <h2>"Drop a folder of videos"</h2>
-                        <p>"mp4, mov, webm or mkv. Videos stay where they are: nothing is uploaded."</p>
+                    <Dropzone takes=Takes::Folder testid="folder-input" label="Choose a folder" on_files on_listing disabled=busy
+                        film=true title="Drop a folder of videos" text="mp4, mov, webm or mkv. Videos stay where they are: nothing is uploaded.">
                         <SampleButton/>
                     </Dropzone>
                     <FolderHelp/>
                 }.into_any()
             }}
         </section>
-    }
-}
-
-#[component]
-fn FilmStrip() -> impl IntoView {
-    view! {
-        <svg class="film" viewBox="0 0 132 64" aria-hidden="true">
-            <rect x="1" y="13" width="38" height="38" rx="6"/><rect x="47" y="13" width="38" height="38" rx="6"/><rect x="93" y="13" width="38" height="38" rx="6"/>
-            <circle cx="12" cy="40" r="6"/><circle cx="66" cy="32" r="6"/><circle cx="120" cy="24" r="6"/>
-        </svg>
     }
 }
 
@@ -168,9 +156,8 @@ fn Overview(on_files: Callback<Vec<FoundFile>, ()>, on_listing: Callback<usize>)
                 <ClassPreview catalogue=catalogue.clone() shown/>
             }
         })}
-        <Dropzone takes=Takes::Folder testid="folder-input" label="Choose another folder" on_files on_listing disabled=Signal::derive(|| false)>
-            <h2>"Drop another folder"</h2>
-            <p>"It takes this one’s place. Models that you have trained stay."</p>
+        <Dropzone takes=Takes::Folder testid="folder-input" label="Choose another folder" on_files on_listing disabled=Signal::derive(|| false)
+            title="Drop another folder" text="It takes this one’s place. Models that you have trained stay.">
             <SampleButton/>
         </Dropzone>
     }

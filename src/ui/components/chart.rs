@@ -5,7 +5,7 @@ use leptos::prelude::*;
 /// The drawing's own units; the page scales it.
 const WIDTH: f64 = 520.0;
 const HEIGHT: f64 = 220.0;
-const LEFT: f64 = 44.0;
+const LEFT: f64 = 52.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 26.0;

@@ -26,7 +26,12 @@ pub fn Dropzone(
     on_files: Callback<Vec<FoundFile>, ()>,
     #[prop(optional)] on_listing: Option<Callback<usize>>,
     #[prop(into)] disabled: Signal<bool>,
-    children: Children,
+    title: &'static str,
+    text: &'static str,
+    #[prop(optional)] film: bool,
+    /// Below the button.
+    #[prop(optional)]
+    children: Option<Children>,
 ) -> impl IntoView {
     // Entering a child leaves its parent: the place is left when as many were left as were entered.
     let entered = RwSignal::new(0_i32);
@@ -65,7 +70,9 @@ pub fn Dropzone(
             on:dragleave=move |_| entered.update(|entered| *entered -= 1)
             on:dragover=|event: DragEvent| event.prevent_default()
             on:drop=drop>
-            {children()}
+            {film.then(|| view! { <FilmStrip/> })}
+            <h2>{title}</h2>
+            <p>{text}</p>
             <div class="actions">
                 <button type="button" class="primary" disabled=move || disabled.get() on:click=choose>{label}</button>
             </div>
@@ -78,6 +85,18 @@ pub fn Dropzone(
                         on_files.run(folder::chosen(&input));
                     }
                 }/>
+            {children.map(|children| children())}
         </div>
+    }
+}
+
+/// Three frames of something that moves.
+#[component]
+fn FilmStrip() -> impl IntoView {
+    view! {
+        <svg class="film" viewBox="0 0 132 64" aria-hidden="true">
+            <rect x="1" y="13" width="38" height="38" rx="6"/><rect x="47" y="13" width="38" height="38" rx="6"/><rect x="93" y="13" width="38" height="38" rx="6"/>
+            <circle cx="12" cy="40" r="6"/><circle cx="66" cy="32" r="6"/><circle cx="120" cy="24" r="6"/>
+        </svg>
     }
 }
