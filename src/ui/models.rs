@@ -10,6 +10,7 @@ use super::components::notice::{Notice, Tone};
 use super::classify::listed;
 use super::folder::{self, FoundFile};
 use super::state::{AppState, View};
+use super::tune_settings::epoch;
 use super::words::{counted, date, magnitude, percent, size};
 use crate::protocol::{CheckpointSummary, Command};
 
@@ -129,8 +130,9 @@ fn Run(checkpoints: Vec<CheckpointSummary>, deleting: RwSignal<Option<Checkpoint
 fn Checkpoint(checkpoint: CheckpointSummary, deleting: RwSignal<Option<CheckpointSummary>>) -> impl IntoView {
     let state = AppState::get();
     let renaming = RwSignal::new(false);
-    let CheckpointSummary { id, name, epoch, bytes, best, .. } = checkpoint.clone();
-    let epoch = if epoch > 0 { format!("Epoch {epoch}") } else { "Imported".into() };
+    let CheckpointSummary { id, name, bytes, best, .. } = checkpoint.clone();
+    let about = [(checkpoint.epoch == 0).then(|| "imported".to_string()), epoch(&checkpoint), Some(size(bytes))];
+    let about = about.into_iter().flatten().collect::<Vec<_>>().join(" · ");
     let accuracy = |evaluation: Option<crate::protocol::Evaluation>| evaluation.map_or("–".into(), |evaluation| percent(evaluation.accuracy));
     let (validation, test) = (accuracy(checkpoint.validation), accuracy(checkpoint.test));
     let testid = |what: &str| format!("{what}-{id}");
@@ -155,7 +157,7 @@ fn Checkpoint(checkpoint: CheckpointSummary, deleting: RwSignal<Option<Checkpoin
                 } else {
                     view! { <h3>{shown.clone()}</h3>{best.then(|| view! { <span class="best-mark">"Best"</span> })} }.into_any()
                 }}
-                <p class="quiet figures">{epoch}" · "{size(bytes)}</p>
+                <p class="quiet figures">{about}</p>
             </div>
             <dl class="scores figures">
                 <div><dt>"Validation"</dt><dd>{validation}</dd></div>
@@ -203,9 +205,9 @@ fn Rename(id: String, name: String, renaming: RwSignal<bool>) -> impl IntoView {
 #[component]
 fn DeleteDialog(deleting: RwSignal<Option<CheckpointSummary>>) -> impl IntoView {
     let state = AppState::get();
-    let name = move || deleting.with(|checkpoint| checkpoint.as_ref().map(|checkpoint| match checkpoint.epoch {
-        0 => format!("“{}”", checkpoint.name),
-        epoch => format!("“{}”, epoch {epoch}", checkpoint.name),
+    let name = move || deleting.with(|checkpoint| checkpoint.as_ref().map(|checkpoint| match epoch(checkpoint) {
+        None => format!("“{}”", checkpoint.name),
+        Some(epoch) => format!("“{}”, {epoch},", checkpoint.name),
     }).unwrap_or_default());
     let delete = move |_| {
         if let Some(checkpoint) = deleting.get_untracked() {

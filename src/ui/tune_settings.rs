@@ -118,8 +118,8 @@ fn CheckpointChoice() -> impl IntoView {
 /// A checkpoint in one line of a list.
 pub fn one_line(checkpoint: &CheckpointSummary) -> String {
     let mut line = checkpoint.name.clone();
-    if checkpoint.epoch > 0 {
-        line.push_str(&format!(" · epoch {}", checkpoint.epoch));
+    if let Some(epoch) = epoch(checkpoint) {
+        line.push_str(&format!(" · {epoch}"));
     }
     if let Some(validation) = checkpoint.validation {
         line.push_str(&format!(" · {}", percent(validation.accuracy)));
@@ -128,6 +128,12 @@ pub fn one_line(checkpoint: &CheckpointSummary) -> String {
         line.push_str(" · best");
     }
     line
+}
+
+/// The checkpoint's epoch, where its name does not say it already.
+pub fn epoch(checkpoint: &CheckpointSummary) -> Option<String> {
+    let epoch = format!("epoch {}", checkpoint.epoch);
+    (checkpoint.epoch > 0 && !checkpoint.name.ends_with(&epoch)).then_some(epoch)
 }
 
 #[component]
