@@ -6,6 +6,8 @@
 
 pub mod classification;
 pub mod clock;
+#[cfg(target_family = "wasm")]
+pub mod constructors;
 pub mod device;
 pub mod folder;
 pub mod loaded;

@@ -48,7 +48,7 @@ impl TuneSettings {
     /// Good settings for training a model of `size` from random weights.
     pub fn for_size(size: ModelSize) -> Self {
         let (epochs, batch, learning_rate) = match size {
-            ModelSize::Micro => (30, 8, 1e-3),
+            ModelSize::Micro => (60, 8, 1e-3),
             ModelSize::Tiny => (30, 8, 5e-4),
             ModelSize::Small => (20, 4, 1e-4),
             ModelSize::Base => (20, 2, 5e-5),
