@@ -87,7 +87,7 @@ impl Catalogue {
 fn blocked(classes: &[ClassSummary], unusable: usize) -> Option<String> {
     match classes {
         [] if unusable == 0 => Some(
-            "This folder is empty. Choose a folder that holds one folder of videos for each class, \
+            "There are no videos in this folder. Choose one that holds a folder of videos for each class, \
              such as Jump/ and Run/."
                 .into(),
         ),
@@ -215,8 +215,8 @@ mod tests {
     #[test]
     fn what_cannot_be_trained_is_blocked_with_a_sentence() {
         let says = |paths: &[&str]| catalogue(paths).blocked.unwrap_or_default();
-        assert!(says(&[]).contains("empty"));
-        assert!(says(&[".DS_Store", "notes.txt"]).contains("empty"));
+        assert!(says(&[]).contains("no videos"));
+        assert!(says(&[".DS_Store", "notes.txt"]).contains("no videos"));
         assert!(says(&["A/1.jpg", "2.mp4"]).contains("2 files are"));
         assert!(says(&["A/1.mp4", "A/2.mp4"]).contains("one class, “A”"));
         assert!(says(&["val/A/1.mp4", "test/B/2.mp4"]).contains("no training clips"));

@@ -28,7 +28,9 @@ pub struct Folder {
 
 impl Folder {
     /// Looks at every file; `progress` hears how many have been looked at, of how many.
-    pub async fn import(files: Vec<(String, VideoSource)>, mut progress: impl FnMut(usize, usize)) -> Self {
+    pub async fn import(mut files: Vec<(String, VideoSource)>, mut progress: impl FnMut(usize, usize)) -> Self {
+        // Browsers and disks list a folder in any order; a run's clips come in an order drawn from the catalogue's.
+        files.sort_by(|(path, _), (other, _)| path.cmp(other));
         let paths: Vec<String> = files.iter().map(|(path, _)| path.clone()).collect();
         let mut sources: HashMap<String, VideoSource> = files.into_iter().collect();
         let layout = lay_out(&paths);

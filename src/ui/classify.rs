@@ -103,7 +103,7 @@ fn Results() -> impl IntoView {
     let all = RwSignal::new(false);
     let total = move || files.with(Vec::len);
     let waiting = move || {
-        let waits = |file: &&RwSignal<ClassifiedFile>| file.with(|file| matches!(file.answer, Answer::Waiting));
+        let waits = |file: &&ArcRwSignal<ClassifiedFile>| file.with(|file| matches!(file.answer, Answer::Waiting));
         files.with(|files| files.iter().filter(waits).count())
     };
     view! {
@@ -120,7 +120,7 @@ fn Results() -> impl IntoView {
         <ul class="results">
             <For each=move || {
                 let shown = if all.get() { usize::MAX } else { SHOWN };
-                files.with(|files| files.iter().take(shown).copied().collect::<Vec<_>>())
+                files.with(|files| files.iter().take(shown).cloned().collect::<Vec<_>>())
             } key=|file| file.with_untracked(|file| file.id) let:file>
                 <li class="card result-card"><ResultCard file/></li>
             </For>
@@ -132,7 +132,7 @@ fn Results() -> impl IntoView {
 }
 
 #[component]
-fn ResultCard(file: RwSignal<ClassifiedFile>) -> impl IntoView {
+fn ResultCard(file: ArcRwSignal<ClassifiedFile>) -> impl IntoView {
     let name = file.with_untracked(|file| file_name(&file.name));
     let path = file.with_untracked(|file| file.name.clone());
     let title = name.clone();

@@ -93,7 +93,8 @@ pub struct AppState {
     pub models_busy: RwSignal<bool>,
     // Classify.
     pub chosen_model: RwSignal<Option<String>>,
-    pub classified: RwSignal<Vec<RwSignal<ClassifiedFile>>>,
+    /// Each outlives the view that asked for it, so that an answer finds it after the user has gone elsewhere.
+    pub classified: RwSignal<Vec<ArcRwSignal<ClassifiedFile>>>,
     pub classifying: RwSignal<Option<JobId>>,
     pub classify_notice: RwSignal<Option<String>>,
     clips_so_far: StoredValue<usize>,
@@ -255,15 +256,15 @@ impl AppState {
         files.iter().for_each(|found| _ = attachments.push(&found.file));
         let first = self.clips_so_far.get_value();
         self.clips_so_far.set_value(first + names.len());
-        let fresh: Vec<RwSignal<ClassifiedFile>> = names
+        let fresh: Vec<ArcRwSignal<ClassifiedFile>> = names
             .iter()
             .enumerate()
             .map(|(index, name)| {
-                RwSignal::new(ClassifiedFile { id: first + index, name: name.clone(), answer: Answer::Waiting })
+                ArcRwSignal::new(ClassifiedFile { id: first + index, name: name.clone(), answer: Answer::Waiting })
             })
             .collect();
         // The newest lot first, each in its own order.
-        self.classified.update(|all| _ = all.splice(0..0, fresh.iter().copied()));
+        self.classified.update(|all| _ = all.splice(0..0, fresh.iter().cloned()));
         let answered = std::cell::Cell::new(0);
         let command = Command::Classify { checkpoint: model.id, names, top: TOP };
         let job = self.engine.send(command, &attachments, move |event, _| {
@@ -292,7 +293,7 @@ impl AppState {
     /// Takes the files without an answer off the list, once none will come.
     fn forget_waiting(self) {
         self.classifying.set(None);
-        let waits = |file: &RwSignal<ClassifiedFile>| file.with_untracked(|file| matches!(file.answer, Answer::Waiting));
+        let waits = |file: &ArcRwSignal<ClassifiedFile>| file.with_untracked(|file| matches!(file.answer, Answer::Waiting));
         if self.classified.with_untracked(|files| files.iter().any(waits)) {
             self.classified.update(|files| files.retain(|file| !waits(file)));
         }
