@@ -73,13 +73,21 @@ pub enum Command {
 pub enum Event {
     Ready(DeviceReport),
     /// How many of the files have been looked at.
-    Importing { done: usize, total: usize },
+    Importing {
+        done: usize,
+        total: usize,
+    },
     Imported(Catalogue),
-    Thumbnail { class: String, picture: Picture },
+    Thumbnail {
+        class: String,
+        picture: Picture,
+    },
     Preview(ClipPicture),
     Tune(TuneEvent),
     Checkpoints(Vec<CheckpointSummary>),
-    Exported { file_name: String },
+    Exported {
+        file_name: String,
+    },
     Classified(Classification),
     Unusable(Unusable),
     Done,
@@ -120,7 +128,11 @@ pub struct ClipPicture {
 /// What a fine-tuning job tells while it runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum TuneEvent {
-    Started { total_steps: usize, steps_per_epoch: usize, parameters: usize },
+    Started {
+        total_steps: usize,
+        steps_per_epoch: usize,
+        parameters: usize,
+    },
     /// After an optimizer step.
     Step(StepReport),
     /// After an epoch's validation.

@@ -151,7 +151,10 @@ fn twenty_steps_of_training_agree_with_the_trainer() {
             let their_loss = tensor(&golden, "losses").1[step];
             assert!((loss - their_loss).abs() < 1e-4, "{configuration}, step {step}: loss {loss} and {their_loss}");
             let their_norm = tensor(&golden, "grad_norms").1[step];
-            assert!((norm / their_norm - 1.0).abs() < 1e-3, "{configuration}, step {step}: norm {norm} and {their_norm}");
+            assert!(
+                (norm / their_norm - 1.0).abs() < 1e-3,
+                "{configuration}, step {step}: norm {norm} and {their_norm}"
+            );
             if step == 4 || (step == 19 && configuration == "micro") {
                 let file = format!("params_after_step{}.safetensors", step + 1);
                 let ours = pollster::block_on(weights::read_back(&model, &config, |value, _| Some(value))).unwrap();

@@ -52,7 +52,10 @@ fn greatest_difference(one: &[f32], two: &[f32]) -> f32 {
 fn evaluation_pixels_are_transformers_to_one_least_significant_bit() {
     let mut checked = 0;
     for folder in folders() {
-        let (videos, golden) = (fs::read(folder.join("videos.safetensors")).unwrap(), fs::read(folder.join("hf_slow_pil.safetensors")).unwrap());
+        let (videos, golden) = (
+            fs::read(folder.join("videos.safetensors")).unwrap(),
+            fs::read(folder.join("hf_slow_pil.safetensors")).unwrap(),
+        );
         let (videos, golden) = (SafeTensors::deserialize(&videos).unwrap(), SafeTensors::deserialize(&golden).unwrap());
         for name in golden.names() {
             let Some(case) = name.strip_suffix(".u8") else { continue };
@@ -76,7 +79,9 @@ fn evaluation_pixels_are_transformers_to_one_least_significant_bit() {
                 different += usize::from(*value != expected);
             }
             println!("{case}: {different} of {} values differ by 1", ours.len());
-            if crop == side && let Ok(normalised) = golden.tensor(case) {
+            if crop == side
+                && let Ok(normalised) = golden.tensor(case)
+            {
                 let pixels = evaluation([frame].into_iter(), &shape(1, side)).unwrap();
                 let difference = greatest_difference(&pixels, &floats(normalised.data()));
                 assert!(difference <= 1.01 / 255.0 / 0.224, "{case}: {difference}");
@@ -91,8 +96,10 @@ fn evaluation_pixels_are_transformers_to_one_least_significant_bit() {
 fn training_pixels_are_pytorchvideos_for_the_same_draw() {
     let mut checked = 0;
     for folder in folders() {
-        let (videos, golden) =
-            (fs::read(folder.join("videos.safetensors")).unwrap(), fs::read(folder.join("tutorial_transforms.safetensors")).unwrap());
+        let (videos, golden) = (
+            fs::read(folder.join("videos.safetensors")).unwrap(),
+            fs::read(folder.join("tutorial_transforms.safetensors")).unwrap(),
+        );
         let (videos, golden) = (SafeTensors::deserialize(&videos).unwrap(), SafeTensors::deserialize(&golden).unwrap());
         let draws = sampling(&folder);
         for name in golden.names().into_iter().filter(|name| name.starts_with("train.")) {
@@ -130,8 +137,11 @@ fn frame_choices_are_uniform_temporal_subsample() {
         let golden = SafeTensors::deserialize(&golden).unwrap();
         for count in [4, 8, 16, 32] {
             let table = golden.tensor(&format!("uniform_temporal_subsample.n{count}")).unwrap();
-            let table: Vec<usize> =
-                table.data().chunks_exact(4).map(|four| i32::from_le_bytes(four.try_into().unwrap()) as usize).collect();
+            let table: Vec<usize> = table
+                .data()
+                .chunks_exact(4)
+                .map(|four| i32::from_le_bytes(four.try_into().unwrap()) as usize)
+                .collect();
             assert_eq!(table.len(), 600 * count);
             for (row, expected) in table.chunks_exact(count).enumerate() {
                 assert_eq!(uniform_temporal_subsample(row + 1, count), expected, "{} frames", row + 1);

@@ -53,9 +53,11 @@ const REFERENCES: [usize; 4] = [0, 7, 18, 29];
 
 #[test]
 fn frames_come_by_timestamp_upright_and_in_the_order_asked_for() {
-    for (name, size, codec) in
-        [("h264-b-frames.mp4", (72, 54), "H.264"), ("vp9.webm", (70, 50), "VP9"), ("h264-turned.mp4", (54, 72), "H.264")]
-    {
+    for (name, size, codec) in [
+        ("h264-b-frames.mp4", (72, 54), "H.264"),
+        ("vp9.webm", (70, 50), "VP9"),
+        ("h264-turned.mp4", (54, 72), "H.264"),
+    ] {
         let video = open(&fixture(name));
         let info = video.info();
         assert_eq!((info.width, info.height, info.codec.as_str()), (size.0, size.1, codec));

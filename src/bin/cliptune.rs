@@ -250,7 +250,8 @@ fn open(path: &Path, device: &Device) -> Result<LoadedModel, Failure> {
     let checkpoint: Checkpoint = if path.is_dir() {
         read_model_folder(path).map_err(unusable)?
     } else {
-        let bytes = std::fs::read(path).map_err(|error| unusable(format!("{} cannot be read: {error}.", path.display())))?;
+        let bytes =
+            std::fs::read(path).map_err(|error| unusable(format!("{} cannot be read: {error}.", path.display())))?;
         archive::import(&bytes, &name, "imported", 0.0).map_err(unusable)?
     };
     LoadedModel::open(&checkpoint, device).map_err(unusable)
@@ -268,12 +269,16 @@ async fn classify_clips(model: &Path, clips: &[PathBuf], top: usize, device: &De
     let mut lines = Vec::with_capacity(clips.len());
     for clip in clips {
         let file = clip.clone();
-        lines.push(match classify(&loaded, &loader, &VideoSource::new(clip.display().to_string(), clip.clone()), top, device).await {
-            Ok(Classification { predictions, views, milliseconds, .. }) => {
-                Line::Classified { file, predictions, views, milliseconds }
-            }
-            Err(error) => Line::Unusable { file, reason: error.to_string() },
-        });
+        lines.push(
+            match classify(&loaded, &loader, &VideoSource::new(clip.display().to_string(), clip.clone()), top, device)
+                .await
+            {
+                Ok(Classification { predictions, views, milliseconds, .. }) => {
+                    Line::Classified { file, predictions, views, milliseconds }
+                }
+                Err(error) => Line::Unusable { file, reason: error.to_string() },
+            },
+        );
     }
     print(&lines)?;
     if lines.iter().all(|line| matches!(line, Line::Unusable { .. })) {
@@ -284,7 +289,8 @@ async fn classify_clips(model: &Path, clips: &[PathBuf], top: usize, device: &De
 
 async fn logits(model: &Path, input: &Path, output: &Path, device: &Device) -> Result<(), Failure> {
     let loaded = open(model, device)?;
-    let bytes = std::fs::read(input).map_err(|error| unusable(format!("{} cannot be read: {error}.", input.display())))?;
+    let bytes =
+        std::fs::read(input).map_err(|error| unusable(format!("{} cannot be read: {error}.", input.display())))?;
     let wrong = |reason: String| unusable(format!("{} cannot be used: {reason}.", input.display()));
     let file = SafeTensors::deserialize(&bytes).map_err(|error| wrong(error.to_string()))?;
     let view = file.tensor("pixel_values").map_err(|error| wrong(error.to_string()))?;

@@ -230,9 +230,7 @@ mod tests {
         assert!(warns(&["A/1.mp4", "B/2.mp4"]).contains("“A” and “B”"));
         assert!(warns(&["A/1.mp4", "B/2.mp4"]).contains("left for validation"));
         assert!(warns(&["train/A/1.mp4", "train/B/2.mp4", "val/C/1.mp4"]).contains("cannot learn “C”"));
-        assert!(
-            warns(&["train/A/v_g01_c1.mp4", "val/A/v_g01_c2.mp4", "train/B/v_g01_c1.mp4"]).contains("1 recording")
-        );
+        assert!(warns(&["train/A/v_g01_c1.mp4", "val/A/v_g01_c2.mp4", "train/B/v_g01_c1.mp4"]).contains("1 recording"));
         let mut many: Vec<String> = (0..60).map(|n| format!("A/{n}.mp4")).collect();
         many.extend((0..4).map(|n| format!("B/{n}.mp4")));
         let many: Vec<&str> = many.iter().map(String::as_str).collect();

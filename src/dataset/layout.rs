@@ -210,7 +210,12 @@ mod tests {
 
     #[test]
     fn videos_without_a_class_folder_are_unusable_with_the_reason() {
-        for paths in [vec!["a.mp4", "Run/b.mp4"], vec!["train/a.mp4", "train/Run/b.mp4"], vec!["a.mp4"], vec!["top/a.mp4", "top/Run/b.mp4"]] {
+        for paths in [
+            vec!["a.mp4", "Run/b.mp4"],
+            vec!["train/a.mp4", "train/Run/b.mp4"],
+            vec!["a.mp4"],
+            vec!["top/a.mp4", "top/Run/b.mp4"],
+        ] {
             let layout = lay(&paths);
             assert_eq!(layout.unusable.len(), 1, "{paths:?}");
             assert!(layout.unusable[0].reason.contains("no class folder"), "{paths:?}");

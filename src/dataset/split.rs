@@ -36,7 +36,8 @@ pub fn assign(files: &[LabelledFile], seed: u64) -> Vec<Split> {
         if let Some(largest) = (0..groups.len()).max_by_key(|&index| groups[index].1.len()) {
             groups.remove(largest);
         }
-        let held_out: &[Split] = if told || groups.len() < 2 { &[Split::Validation] } else { &[Split::Validation, Split::Test] };
+        let held_out: &[Split] =
+            if told || groups.len() < 2 { &[Split::Validation] } else { &[Split::Validation, Split::Test] };
         let mut groups = groups.into_iter();
         for &split in held_out {
             let mut taken = 0;
@@ -64,9 +65,8 @@ fn order(seed: u64, class: &str, group: &str) -> u64 {
     let separator: &[u8] = &[0];
     let bytes = seed.to_le_bytes();
     let bytes = bytes.iter().chain(class.as_bytes()).chain(separator).chain(group.as_bytes());
-    let mut hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let mut hash = bytes
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     hash ^ (hash >> 31)
@@ -113,10 +113,18 @@ mod tests {
             let files = grouped(2, groups, clips);
             let splits = assign(&files, 7);
             for class in ["C0", "C1"] {
-                let of_class: Vec<Split> =
-                    files.iter().zip(&splits).filter(|(file, _)| file.class == class).map(|(_, split)| *split).collect();
+                let of_class: Vec<Split> = files
+                    .iter()
+                    .zip(&splits)
+                    .filter(|(file, _)| file.class == class)
+                    .map(|(_, split)| *split)
+                    .collect();
                 let share = |split| count(&of_class, split) as f64 / of_class.len() as f64;
-                assert!((share(Split::Validation) - 0.15).abs() < 0.06, "{groups} groups: {}", share(Split::Validation));
+                assert!(
+                    (share(Split::Validation) - 0.15).abs() < 0.06,
+                    "{groups} groups: {}",
+                    share(Split::Validation)
+                );
                 assert!((share(Split::Test) - 0.15).abs() < 0.06, "{groups} groups: {}", share(Split::Test));
             }
         }

@@ -23,7 +23,9 @@ pub enum OpenError {
     Weights(#[from] WeightsError),
     #[error("The model cannot be opened: {0}")]
     Preprocessor(#[from] CheckpointError),
-    #[error("The model cannot be opened: its weights lack {0} of the tensors that its config.json asks for, such as {1}.")]
+    #[error(
+        "The model cannot be opened: its weights lack {0} of the tensors that its config.json asks for, such as {1}."
+    )]
     Incomplete(usize, String),
     #[error("The model takes {0} colour channels; only models of 3 (red, green, blue) can be used.")]
     Channels(usize),

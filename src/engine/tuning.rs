@@ -134,7 +134,8 @@ impl<Store: CheckpointStore, Report: FnMut(TuneEvent)> Observer for Keeper<'_, S
             image_size: self.config.image_size.height_width()[0],
             clip_seconds: self.settings.clip_seconds,
         };
-        let config = serde_json::to_string_pretty(self.config).map_err(|error| TuneError::Storage(error.to_string()))?;
+        let config =
+            serde_json::to_string_pretty(self.config).map_err(|error| TuneError::Storage(error.to_string()))?;
         let checkpoint = Checkpoint { summary, config, preprocessor: self.preprocessor.clone(), weights };
         let saved = self.store.save(&checkpoint).await.map_err(|error| TuneError::Storage(error.to_string()))?;
         self.event(TuneEvent::Saved(saved));

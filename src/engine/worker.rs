@@ -77,7 +77,9 @@ impl Engine {
         let part = |name: &str| Reflect::get(&data, &name.into()).unwrap_or(JsValue::UNDEFINED);
         let request: Request = match serde_wasm_bindgen::from_value(part("message")) {
             Ok(request) => request,
-            Err(error) => return self.report(0, Event::Failed(format!("The engine got a message it cannot read: {error}."))),
+            Err(error) => {
+                return self.report(0, Event::Failed(format!("The engine got a message it cannot read: {error}.")));
+            }
         };
         let files: Vec<File> = part("attachments")
             .dyn_into::<Array>()
@@ -212,8 +214,9 @@ impl Engine {
         let file_name = archive::file_name(&checkpoint.summary.name);
         let bytes = archive::export(&checkpoint).map_err(sentence)?;
         let parts = Array::of1(&Uint8Array::from(bytes.as_slice()));
-        let blob = web_sys::Blob::new_with_u8_array_sequence(&parts)
-            .map_err(|_| "The browser could not make a file of this size. Close other tabs and try again.".to_string())?;
+        let blob = web_sys::Blob::new_with_u8_array_sequence(&parts).map_err(|_| {
+            "The browser could not make a file of this size. Close other tabs and try again.".to_string()
+        })?;
         self.report_with(job, Event::Exported { file_name }, &Array::of1(&blob));
         Ok(())
     }
@@ -226,7 +229,8 @@ impl Engine {
         let bytes = Uint8Array::new(&bytes).to_vec();
         let id = format!("imported-{:.0}", super::clock::seconds() * 1e3);
         let created = super::clock::seconds() * 1e3;
-        let checkpoint = archive::import(&bytes, file_name, &id, created).map_err(|error| format!("\"{file_name}\": {error}"))?;
+        let checkpoint =
+            archive::import(&bytes, file_name, &id, created).map_err(|error| format!("\"{file_name}\": {error}"))?;
         LoadedModel::open(&checkpoint, &Device::flex()).map_err(|error| format!("\"{file_name}\": {error}"))?;
         self.store.save(&checkpoint).await.map_err(sentence)?;
         self.list(job).await
@@ -312,4 +316,3 @@ impl Drop for Claim<'_> {
 fn sentence(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
-

@@ -49,8 +49,7 @@ impl LoadReport {
 pub fn load(model: VideoMae, config: &VideoMaeConfig, bytes: &[u8]) -> Result<(VideoMae, LoadReport), WeightsError> {
     let file = SafeTensors::deserialize(bytes).map_err(|error| WeightsError::Damaged(error.to_string()))?;
     let mut surplus: std::collections::BTreeSet<String> = file.names().iter().map(|name| name.to_string()).collect();
-    let mut loader =
-        Loader { path: Path::default(), config, file: &file, report: LoadReport::default(), error: None };
+    let mut loader = Loader { path: Path::default(), config, file: &file, report: LoadReport::default(), error: None };
     let model = model.map(&mut loader);
     if let Some(error) = loader.error {
         return Err(error);
@@ -209,8 +208,7 @@ impl Loader<'_, '_> {
             self.error = Some(WeightsError::NumberFormat { name, found: format!("{:?}", view.dtype()) });
             return None;
         }
-        let stored: Vec<f32> =
-            view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let stored: Vec<f32> = view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         let values = match shape {
             [input, output] => transposed(&stored, *output, *input),
             _ => stored,

@@ -116,10 +116,9 @@ impl ModuleMapper for Step<'_> {
                 first: moments.first.mul_scalar(beta_first) + gradient.mul_scalar(1.0 - beta_first),
                 second: moments.second.mul_scalar(beta_second) + square.mul_scalar(1.0 - beta_second),
             },
-            None => Moments {
-                first: gradient.mul_scalar(1.0 - beta_first),
-                second: square.mul_scalar(1.0 - beta_second),
-            },
+            None => {
+                Moments { first: gradient.mul_scalar(1.0 - beta_first), second: square.mul_scalar(1.0 - beta_second) }
+            }
         };
         let correction_first = 1.0 - beta_first.powi(optimizer.steps);
         let correction_second = 1.0 - beta_second.powi(optimizer.steps);

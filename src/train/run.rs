@@ -160,10 +160,7 @@ impl<S: ClipSource> Run<'_, S> {
             order.swap(last, random.random_range(0..=last));
         }
         let horizontal_flip = self.settings.horizontal_flip;
-        order
-            .into_iter()
-            .map(|example| (example, View::Training { seed: random.random(), horizontal_flip }))
-            .collect()
+        order.into_iter().map(|example| (example, View::Training { seed: random.random(), horizontal_flip })).collect()
     }
 }
 

@@ -66,11 +66,13 @@ fn ModelChoice() -> impl IntoView {
     let state = AppState::get();
     let model = Memo::new(move |_| state.model());
     let id = move || model.with(|model| model.as_ref().map(|model| model.id.clone()));
-    let classes = move || model.with(|model| model.as_ref().map(|model| format!(
-        "Knows {}: {}.",
-        counted(model.labels.len(), "class", "classes"),
-        listed(&model.labels),
-    )));
+    let classes = move || {
+        model.with(|model| {
+            model.as_ref().map(|model| {
+                format!("Knows {}: {}.", counted(model.labels.len(), "class", "classes"), listed(&model.labels),)
+            })
+        })
+    };
     view! {
         <div class="field model-choice">
             <label for="model">"Model"</label>
@@ -175,4 +177,3 @@ fn Predictions(answer: Arc<Classification>, name: String) -> impl IntoView {
         </div>
     }
 }
-

@@ -66,7 +66,8 @@ fn SampleButton() -> impl IntoView {
     let fetch = move |_| {
         state.import.set(ImportPhase::Fetching { done: 0, total: 0 });
         leptos::task::spawn_local(async move {
-            let fetched = sample::fetch(move |done, total| state.import.set(ImportPhase::Fetching { done, total })).await;
+            let fetched =
+                sample::fetch(move |done, total| state.import.set(ImportPhase::Fetching { done, total })).await;
             match fetched {
                 Ok(files) => state.import_files(files),
                 Err(sentence) => state.import.set(ImportPhase::Failed(sentence)),
@@ -103,9 +104,11 @@ fn Importing() -> impl IntoView {
     let state = AppState::get();
     let words = Memo::new(move |_| match state.import.get() {
         ImportPhase::Fetching { total: 0, .. } => ("Fetching the sample", String::new(), None),
-        ImportPhase::Fetching { done, total } => {
-            ("Fetching the sample", format!("{} of {} files", count(done), count(total)), Some(done as f64 / total as f64))
-        }
+        ImportPhase::Fetching { done, total } => (
+            "Fetching the sample",
+            format!("{} of {} files", count(done), count(total)),
+            Some(done as f64 / total as f64),
+        ),
         ImportPhase::Listing { found } => ("Looking through the folder", counted(found, "file", "files"), None),
         ImportPhase::Importing { done, total, .. } => (
             "Reading the videos",
@@ -167,11 +170,8 @@ fn Overview(on_files: Callback<Vec<FoundFile>, ()>, on_listing: Callback<usize>)
 fn Totals(catalogue: Arc<Catalogue>) -> impl IntoView {
     let state = AppState::get();
     let of = |split: Split| catalogue.videos.iter().filter(|video| video.split == split).count();
-    let figures = [
-        (of(Split::Train), "to train"),
-        (of(Split::Validation), "to validate"),
-        (of(Split::Test), "to test"),
-    ];
+    let figures =
+        [(of(Split::Train), "to train"), (of(Split::Validation), "to validate"), (of(Split::Test), "to test")];
     view! {
         <div class="totals">
             <p class="sentence">
@@ -191,7 +191,8 @@ fn ClassCard(class: ClassSummary, on_open: impl Fn() + 'static) -> impl IntoView
         let name = name.clone();
         move |_| state.thumbnails.with(|thumbnails| thumbnails.get(&name).cloned())
     });
-    let counts = format!("{} train, {} validation, {} test", count(class.train), count(class.validation), count(class.test));
+    let counts =
+        format!("{} train, {} validation, {} test", count(class.train), count(class.validation), count(class.test));
     view! {
         <button type="button" class="class-card" data-testid="class-card" data-label=name.clone()
             aria-label=format!("{name}: {counts}. Show a clip.") on:click=move |_| on_open()>
@@ -215,7 +216,9 @@ fn ClassPreview(catalogue: Arc<Catalogue>, shown: RwSignal<Option<usize>>) -> im
     let videos = move |class: usize| {
         catalogue.with_value(|catalogue| {
             // Training clips are the ones that the settings change.
-            let mut of_class: Vec<usize> = (0..catalogue.videos.len()).filter(|&video| catalogue.videos.get(video).is_some_and(|video| video.class == class)).collect();
+            let mut of_class: Vec<usize> = (0..catalogue.videos.len())
+                .filter(|&video| catalogue.videos.get(video).is_some_and(|video| video.class == class))
+                .collect();
             of_class.sort_by_key(|&video| catalogue.videos.get(video).map(|video| video.split));
             of_class
         })
@@ -232,13 +235,17 @@ fn ClassPreview(catalogue: Arc<Catalogue>, shown: RwSignal<Option<usize>>) -> im
         let settings = state.tuning.settings.get_untracked();
         state.engine.send(Command::Preview { video, settings, seed }, &Array::new(), move |event, _| match event {
             // An answer to an earlier question comes too late.
-            Event::Preview(picture) if shown.get_untracked() == Some(class) && round.get_untracked() == seed => clip.set(Some(Arc::new(picture))),
+            Event::Preview(picture) if shown.get_untracked() == Some(class) && round.get_untracked() == seed => {
+                clip.set(Some(Arc::new(picture)))
+            }
             Event::Failed(sentence) => failed.set(Some(sentence)),
             _ => {}
         });
     });
     let title = Memo::new(move |_| {
-        let class = shown.get().and_then(|class| catalogue.with_value(|catalogue| catalogue.classes.get(class).map(|class| class.name.clone())));
+        let class = shown.get().and_then(|class| {
+            catalogue.with_value(|catalogue| catalogue.classes.get(class).map(|class| class.name.clone()))
+        });
         class.unwrap_or_default()
     });
     let caption = move |clip: &ClipPicture| {
@@ -246,9 +253,12 @@ fn ClassPreview(catalogue: Arc<Catalogue>, shown: RwSignal<Option<usize>>) -> im
         format!("{} frames of {side} × {side} px, {:.1} s", clip.frames.len(), clip.seconds)
     };
     let source = move |clip: &ClipPicture| {
-        catalogue.with_value(|catalogue| catalogue.videos.get(clip.video).map(|video| {
-            format!("From {}, {} × {} px", file_name(&video.path), video.width, video.height)
-        }))
+        catalogue.with_value(|catalogue| {
+            catalogue
+                .videos
+                .get(clip.video)
+                .map(|video| format!("From {}, {} × {} px", file_name(&video.path), video.width, video.height))
+        })
     };
     view! {
         <Dialog open=Signal::derive(move || shown.get().is_some()) on_close=Callback::new(move |()| shown.set(None)) title>

@@ -147,7 +147,11 @@ impl Engine {
         }
         let posted = self.line.get_value().worker.borrow().as_ref().map(|worker| worker.post_message(&envelope));
         if !matches!(posted, Some(Ok(()))) {
-            self.deliver(job, Event::Failed("The files could not be handed to the engine. Choose them again.".into()), files);
+            self.deliver(
+                job,
+                Event::Failed("The files could not be handed to the engine. Choose them again.".into()),
+                files,
+            );
         }
     }
 

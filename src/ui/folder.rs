@@ -87,10 +87,7 @@ async fn children(directory: &FileSystemDirectoryEntry) -> Vec<FileSystemEntry> 
     let mut children = Vec::new();
     loop {
         let batch = settled(|resolve, reject| {
-            let _ = reader.read_entries_with_callback_and_callback(
-                &resolve.unchecked_into(),
-                &reject.unchecked_into(),
-            );
+            let _ = reader.read_entries_with_callback_and_callback(&resolve.unchecked_into(), &reject.unchecked_into());
         });
         let Ok(batch) = batch.await else { break };
         let batch: Array = batch.unchecked_into();
@@ -157,4 +154,3 @@ async fn next(handles: &AsyncIterator) -> Option<FileSystemHandle> {
         false => Reflect::get(&result, &"value".into()).ok()?.dyn_into().ok(),
     }
 }
-

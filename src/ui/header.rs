@@ -12,9 +12,13 @@ use crate::protocol::DeviceChoice;
 pub fn Header(offline: RwSignal<bool>) -> impl IntoView {
     let state = AppState::get();
     let busy = move || {
-        state.tuning.is_running().then(|| format!("{:.0}%", state.tuning.curves.with(|curves| curves.progress()) * 100.0))
+        state
+            .tuning
+            .is_running()
+            .then(|| format!("{:.0}%", state.tuning.curves.with(|curves| curves.progress()) * 100.0))
     };
-    let models = move || state.checkpoints.with(|checkpoints| (!checkpoints.is_empty()).then(|| checkpoints.len().to_string()));
+    let models =
+        move || state.checkpoints.with(|checkpoints| (!checkpoints.is_empty()).then(|| checkpoints.len().to_string()));
     let item = move |view: View, step: Option<&'static str>, name: &'static str| {
         let done = move || match view {
             View::Data => state.has_usable_data(),
@@ -60,7 +64,9 @@ fn Device() -> impl IntoView {
     let status = state.engine.status;
     let name = move || match status.get() {
         EngineStatus::Starting => "Starting…".to_string(),
-        EngineStatus::Ready(report) if report.device == DeviceChoice::Gpu && report.name != "GPU" => format!("GPU · {}", report.name),
+        EngineStatus::Ready(report) if report.device == DeviceChoice::Gpu && report.name != "GPU" => {
+            format!("GPU · {}", report.name)
+        }
         EngineStatus::Ready(report) => report.name,
         EngineStatus::Failed(_) => "No engine".into(),
     };

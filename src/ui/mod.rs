@@ -45,7 +45,8 @@ pub fn start() {
 fn App() -> impl IntoView {
     let parameters = window().location().search().ok().and_then(|search| UrlSearchParams::new_with_str(&search).ok());
     let parameter = move |name: &str| parameters.as_ref().and_then(|parameters| parameters.get(name));
-    let remembered = || window().local_storage().ok().flatten().and_then(|storage| storage.get_item(DEVICE_KEY).ok().flatten());
+    let remembered =
+        || window().local_storage().ok().flatten().and_then(|storage| storage.get_item(DEVICE_KEY).ok().flatten());
     let device = parameter("device").or_else(remembered).map_or(DeviceChoice::Auto, |name| device_named(&name));
     let asked = Asked {
         size: parameter("size").and_then(|name| ModelSize::from_name(&name)),

@@ -5,9 +5,9 @@ use leptos::prelude::*;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Blob, DragEvent, HtmlAnchorElement, HtmlInputElement, Url};
 
+use super::classify::listed;
 use super::components::dialog::Dialog;
 use super::components::notice::{Notice, Tone};
-use super::classify::listed;
 use super::folder::{self, FoundFile};
 use super::state::{AppState, View};
 use super::tune_settings::epoch;
@@ -54,16 +54,18 @@ fn by_run(checkpoints: &[CheckpointSummary]) -> Vec<Vec<CheckpointSummary>> {
 #[component]
 fn NoModels() -> impl IntoView {
     let state = AppState::get();
-    move || if state.models_busy.get() {
-        view! { <div class="card empty"><p class="quiet">"Looking for your models…"</p></div> }.into_any()
-    } else {
-        view! {
+    move || {
+        if state.models_busy.get() {
+            view! { <div class="card empty"><p class="quiet">"Looking for your models…"</p></div> }.into_any()
+        } else {
+            view! {
             <div class="card empty">
                 <h2>"Nothing here yet"</h2>
                 <p>"Each epoch of fine-tuning leaves a checkpoint in this browser. They stay when you close it."</p>
                 <div class="actions"><button type="button" class="primary" on:click=move |_| state.go(View::Data)>"Choose a folder of videos"</button></div>
             </div>
         }.into_any()
+        }
     }
 }
 
@@ -123,7 +125,8 @@ fn Run(checkpoints: Vec<CheckpointSummary>, deleting: RwSignal<Option<Checkpoint
                 {checkpoints.into_iter().map(|checkpoint| view! { <Checkpoint checkpoint deleting/> }).collect_view()}
             </ul>
         </section>
-    }.into_any()
+    }
+    .into_any()
 }
 
 #[component]
@@ -133,10 +136,13 @@ fn Checkpoint(checkpoint: CheckpointSummary, deleting: RwSignal<Option<Checkpoin
     let CheckpointSummary { id, name, bytes, best, .. } = checkpoint.clone();
     let about = [(checkpoint.epoch == 0).then(|| "imported".to_string()), epoch(&checkpoint), Some(size(bytes))];
     let about = about.into_iter().flatten().collect::<Vec<_>>().join(" · ");
-    let accuracy = |evaluation: Option<crate::protocol::Evaluation>| evaluation.map_or("–".into(), |evaluation| percent(evaluation.accuracy));
+    let accuracy = |evaluation: Option<crate::protocol::Evaluation>| {
+        evaluation.map_or("–".into(), |evaluation| percent(evaluation.accuracy))
+    };
     let (validation, test) = (accuracy(checkpoint.validation), accuracy(checkpoint.test));
     let testid = |what: &str| format!("{what}-{id}");
-    let (rename_id, delete_id, export_id, open_id) = (testid("rename"), testid("delete"), testid("export"), testid("open"));
+    let (rename_id, delete_id, export_id, open_id) =
+        (testid("rename"), testid("delete"), testid("export"), testid("open"));
     let open = {
         let id = id.clone();
         move |_| {
@@ -205,10 +211,17 @@ fn Rename(id: String, name: String, renaming: RwSignal<bool>) -> impl IntoView {
 #[component]
 fn DeleteDialog(deleting: RwSignal<Option<CheckpointSummary>>) -> impl IntoView {
     let state = AppState::get();
-    let name = move || deleting.with(|checkpoint| checkpoint.as_ref().map(|checkpoint| match epoch(checkpoint) {
-        None => format!("“{}”", checkpoint.name),
-        Some(epoch) => format!("“{}”, {epoch},", checkpoint.name),
-    }).unwrap_or_default());
+    let name = move || {
+        deleting.with(|checkpoint| {
+            checkpoint
+                .as_ref()
+                .map(|checkpoint| match epoch(checkpoint) {
+                    None => format!("“{}”", checkpoint.name),
+                    Some(epoch) => format!("“{}”, {epoch},", checkpoint.name),
+                })
+                .unwrap_or_default()
+        })
+    };
     let delete = move |_| {
         if let Some(checkpoint) = deleting.get_untracked() {
             state.change_models(Command::DeleteCheckpoint { id: checkpoint.id }, &Array::new());

@@ -38,12 +38,13 @@ pub async fn fetch(progress: impl Fn(usize, usize)) -> Result<Vec<FoundFile>, St
 
 async fn file(path: String) -> Result<FoundFile, String> {
     let response = response(&format!("{FOLDER}/{path}")).await?;
-    let blob = JsFuture::from(response.blob().map_err(|_| unavailable(&path))?).await.map_err(|_| unavailable(&path))?;
+    let blob =
+        JsFuture::from(response.blob().map_err(|_| unavailable(&path))?).await.map_err(|_| unavailable(&path))?;
     let name = path.rsplit('/').next().unwrap_or(&path);
     let options = FilePropertyBag::new();
     options.set_type(&blob.unchecked_ref::<Blob>().type_());
-    let file = File::new_with_blob_sequence_and_options(&Array::of1(&blob), name, &options)
-        .map_err(|_| unavailable(&path))?;
+    let file =
+        File::new_with_blob_sequence_and_options(&Array::of1(&blob), name, &options).map_err(|_| unavailable(&path))?;
     Ok(FoundFile { path: format!("sample/{path}"), file })
 }
 
@@ -55,5 +56,7 @@ async fn response(address: &str) -> Result<Response, String> {
 }
 
 fn unavailable(what: &str) -> String {
-    format!("The sample could not be fetched (\"{what}\"). Check the connection and try again, or use a folder of your own.")
+    format!(
+        "The sample could not be fetched (\"{what}\"). Check the connection and try again, or use a folder of your own."
+    )
 }

@@ -46,11 +46,20 @@ impl View {
 pub enum ImportPhase {
     Idle,
     /// Bringing the sample.
-    Fetching { done: usize, total: usize },
+    Fetching {
+        done: usize,
+        total: usize,
+    },
     /// Listing a folder's files.
-    Listing { found: usize },
+    Listing {
+        found: usize,
+    },
     /// The engine looks at each file.
-    Importing { job: JobId, done: usize, total: usize },
+    Importing {
+        job: JobId,
+        done: usize,
+        total: usize,
+    },
     Failed(String),
 }
 
@@ -162,7 +171,8 @@ impl AppState {
     /// Hands a folder to the engine.
     pub fn import_files(self, files: Vec<FoundFile>) {
         if files.is_empty() {
-            let sentence = "There are no files in what you chose. Choose a folder that holds one folder of videos for each class.";
+            let sentence =
+                "There are no files in what you chose. Choose a folder that holds one folder of videos for each class.";
             return self.import.set(ImportPhase::Failed(sentence.into()));
         }
         self.folder_name.set(common_folder(&files));
@@ -238,7 +248,9 @@ impl AppState {
             let newest_run = checkpoints.first().map(|checkpoint| checkpoint.run.clone());
             let of_run = |best: bool| {
                 let run = newest_run.clone();
-                checkpoints.iter().find(move |checkpoint| Some(&checkpoint.run) == run.as_ref() && (!best || checkpoint.best))
+                checkpoints
+                    .iter()
+                    .find(move |checkpoint| Some(&checkpoint.run) == run.as_ref() && (!best || checkpoint.best))
             };
             by_id.or_else(|| of_run(true)).or_else(|| of_run(false)).cloned()
         })
@@ -248,7 +260,9 @@ impl AppState {
         let Some(model) = untrack(|| self.model()) else { return };
         let files: Vec<FoundFile> = files.into_iter().filter(|found| !is_hidden(&found.path)).collect();
         if files.is_empty() {
-            return self.classify_notice.set(Some("There are no files in what you chose. Choose one or more videos.".into()));
+            return self
+                .classify_notice
+                .set(Some("There are no files in what you chose. Choose one or more videos.".into()));
         }
         self.classify_notice.set(None);
         let attachments = Array::new();
@@ -293,7 +307,8 @@ impl AppState {
     /// Takes the files without an answer off the list, once none will come.
     fn forget_waiting(self) {
         self.classifying.set(None);
-        let waits = |file: &ArcRwSignal<ClassifiedFile>| file.with_untracked(|file| matches!(file.answer, Answer::Waiting));
+        let waits =
+            |file: &ArcRwSignal<ClassifiedFile>| file.with_untracked(|file| matches!(file.answer, Answer::Waiting));
         if self.classified.with_untracked(|files| files.iter().any(waits)) {
             self.classified.update(|files| files.retain(|file| !waits(file)));
         }

@@ -26,7 +26,8 @@ pub fn RunProgress(on_again: Callback<()>) -> impl IntoView {
     let spoken = Memo::new(move |_| {
         curves.with(|curves| {
             let epoch = curves.epochs.last()?;
-            let accuracy = epoch.validation.map(|validation| format!(", validation accuracy {}", percent(validation.accuracy)));
+            let accuracy =
+                epoch.validation.map(|validation| format!(", validation accuracy {}", percent(validation.accuracy)));
             Some(format!("Epoch {} done{}", epoch.epoch, accuracy.unwrap_or_default()))
         })
     });
@@ -69,7 +70,12 @@ fn Running() -> impl IntoView {
         curves.with(|curves| {
             let latest = curves.latest.as_ref()?;
             let epochs = curves.total_steps.div_ceil(curves.steps_per_epoch.max(1));
-            Some(format!("Epoch {} of {epochs} · step {} of {}", latest.epoch, count(latest.step), count(curves.total_steps)))
+            Some(format!(
+                "Epoch {} of {epochs} · step {} of {}",
+                latest.epoch,
+                count(latest.step),
+                count(curves.total_steps)
+            ))
         })
     };
     view! {
@@ -95,16 +101,26 @@ fn Running() -> impl IntoView {
 fn Figures() -> impl IntoView {
     let state = AppState::get();
     let curves = state.tuning.curves;
-    let step = move || curves.with(|curves| curves.latest.as_ref().map_or("–".into(), |latest| format!("{:.4}", latest.loss)));
-    let losses = move || curves.with(|curves| if curves.losses_json.is_empty() { "[]".into() } else { format!("{}]", curves.losses_json) });
+    let step = move || {
+        curves.with(|curves| curves.latest.as_ref().map_or("–".into(), |latest| format!("{:.4}", latest.loss)))
+    };
+    let losses = move || {
+        curves
+            .with(|curves| if curves.losses_json.is_empty() { "[]".into() } else { format!("{}]", curves.losses_json) })
+    };
     let validation = move || {
         curves.with(|curves| {
             let last = curves.epochs.iter().rev().find_map(|epoch| epoch.validation);
             last.map_or("–".into(), |validation| percent(validation.accuracy))
         })
     };
-    let pace = move || curves.with(|curves| curves.latest.as_ref().map_or("–".into(), |latest| format!("{:.1}", latest.clips_per_second)));
-    let weights = move || curves.with(|curves| if curves.parameters == 0 { "–".into() } else { magnitude(curves.parameters) });
+    let pace = move || {
+        curves.with(|curves| {
+            curves.latest.as_ref().map_or("–".into(), |latest| format!("{:.1}", latest.clips_per_second))
+        })
+    };
+    let weights =
+        move || curves.with(|curves| if curves.parameters == 0 { "–".into() } else { magnitude(curves.parameters) });
     view! {
         <dl class="figure-row figures">
             <div><dt>"Training loss"</dt><dd data-testid="step-loss" data-losses=losses>{step}</dd></div>
@@ -121,7 +137,9 @@ fn Curves() -> impl IntoView {
     let curves = state.tuning.curves;
     let loss = Memo::new(move |_| {
         curves.with(|curves| {
-            let steps = |of: fn(&(f64, f64)) -> f64| curves.losses.iter().enumerate().map(|(index, step)| ((index + 1) as f64, of(step))).collect();
+            let steps = |of: fn(&(f64, f64)) -> f64| {
+                curves.losses.iter().enumerate().map(|(index, step)| ((index + 1) as f64, of(step))).collect()
+            };
             let validation = curves.epochs.iter().filter_map(|epoch| {
                 Some(((epoch.epoch * curves.steps_per_epoch) as f64, f64::from(epoch.validation?.loss)))
             });
@@ -132,7 +150,11 @@ fn Curves() -> impl IntoView {
                     Series { name: "validation", class: "validation", points: validation.collect(), dots: true },
                 ],
                 until: curves.total_steps.max(1) as f64,
-                until_label: if curves.total_steps == 0 { String::new() } else { format!("step {}", count(curves.total_steps)) },
+                until_label: if curves.total_steps == 0 {
+                    String::new()
+                } else {
+                    format!("step {}", count(curves.total_steps))
+                },
                 top: None,
                 unit: Unit::Loss,
             }
@@ -142,7 +164,10 @@ fn Curves() -> impl IntoView {
         curves.with(|curves| {
             let epochs = curves.total_steps.div_ceil(curves.steps_per_epoch.max(1));
             let train = curves.epochs.iter().map(|epoch| (epoch.epoch as f64, f64::from(epoch.train_accuracy)));
-            let validation = curves.epochs.iter().filter_map(|epoch| Some((epoch.epoch as f64, f64::from(epoch.validation?.accuracy))));
+            let validation = curves
+                .epochs
+                .iter()
+                .filter_map(|epoch| Some((epoch.epoch as f64, f64::from(epoch.validation?.accuracy))));
             Drawing {
                 series: vec![
                     Series { name: "train", class: "train", points: train.collect(), dots: false },
@@ -168,7 +193,8 @@ fn Curves() -> impl IntoView {
 fn Outcome(on_again: Callback<()>) -> impl IntoView {
     let state = AppState::get();
     let curves = state.tuning.curves;
-    let classes = move || state.catalogue.with(|catalogue| catalogue.as_ref().map_or(0, |catalogue| catalogue.classes.len()));
+    let classes =
+        move || state.catalogue.with(|catalogue| catalogue.as_ref().map_or(0, |catalogue| catalogue.classes.len()));
     let tested = move || {
         curves.with(|curves| curves.tested).map(|tested| {
             let guess = if classes() > 1 { format!(" A guess would be right {} of the time.", percent(1.0 / classes() as f32)) } else { String::new() };
@@ -180,12 +206,17 @@ fn Outcome(on_again: Callback<()>) -> impl IntoView {
             }
         })
     };
-    let untested = move || curves.with(|curves| curves.tested.is_none()).then(|| view! {
-        <p class="quiet">"No clips were set aside to test on, so there is no test accuracy."</p>
-    });
+    let untested = move || {
+        curves.with(|curves| curves.tested.is_none()).then(|| {
+            view! {
+                <p class="quiet">"No clips were set aside to test on, so there is no test accuracy."</p>
+            }
+        })
+    };
     let best = move || {
         curves.with(|curves| curves.best.clone()).map(|best| {
-            let accuracy = best.validation.map(|validation| format!(", {} on validation", percent(validation.accuracy)));
+            let accuracy =
+                best.validation.map(|validation| format!(", {} on validation", percent(validation.accuracy)));
             view! { <p>"Best checkpoint: epoch "{best.epoch}{accuracy}". It is saved in this browser."</p> }
         })
     };

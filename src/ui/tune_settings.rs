@@ -14,10 +14,20 @@ use crate::train::settings::StartFrom;
 /// A size's name, its shape, and what it needs.
 fn described(size: ModelSize) -> (&'static str, [&'static str; 2], &'static str) {
     match size {
-        ModelSize::Micro => ("Micro", ["8 frames of 32 px", "0.1 million weights"], "Minutes, on any computer, without a GPU too."),
-        ModelSize::Tiny => ("Tiny", ["8 frames of 64 px", "2 million weights"], "Sees more detail, and takes several times as long."),
-        ModelSize::Small => ("Small", ["16 frames of 224 px", "22 million weights"], "Wants a good GPU, hours, and thousands of clips."),
-        ModelSize::Base => ("Base", ["16 frames of 224 px", "86 million weights"], "Wants a large GPU, many hours, and still more clips."),
+        ModelSize::Micro => {
+            ("Micro", ["8 frames of 32 px", "0.1 million weights"], "Minutes, on any computer, without a GPU too.")
+        }
+        ModelSize::Tiny => {
+            ("Tiny", ["8 frames of 64 px", "2 million weights"], "Sees more detail, and takes several times as long.")
+        }
+        ModelSize::Small => {
+            ("Small", ["16 frames of 224 px", "22 million weights"], "Wants a good GPU, hours, and thousands of clips.")
+        }
+        ModelSize::Base => (
+            "Base",
+            ["16 frames of 224 px", "86 million weights"],
+            "Wants a large GPU, many hours, and still more clips.",
+        ),
     }
 }
 
@@ -25,8 +35,10 @@ fn described(size: ModelSize) -> (&'static str, [&'static str; 2], &'static str)
 pub fn SettingsForm() -> impl IntoView {
     let state = AppState::get();
     let settings = state.tuning.settings;
-    let on_cpu = move || matches!(state.engine.status.get(), EngineStatus::Ready(report) if report.device == DeviceChoice::Cpu);
-    let is_large = move || settings.with(|settings| matches!(settings.start, StartFrom::Size(ModelSize::Small | ModelSize::Base)));
+    let on_cpu =
+        move || matches!(state.engine.status.get(), EngineStatus::Ready(report) if report.device == DeviceChoice::Cpu);
+    let is_large =
+        move || settings.with(|settings| matches!(settings.start, StartFrom::Size(ModelSize::Small | ModelSize::Base)));
     view! {
         <form class="settings" on:submit=|event| event.prevent_default()>
             <fieldset>

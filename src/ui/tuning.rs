@@ -171,6 +171,9 @@ impl Tuning {
     fn take(self, event: Event, state: AppState) {
         let phase = match event {
             Event::Tune(event) => {
+                if matches!(event, TuneEvent::Saved(_)) {
+                    keep_storage();
+                }
                 let first = self.pending.with_value(Vec::is_empty);
                 self.pending.update_value(|pending| pending.push(event));
                 if first {
@@ -202,4 +205,13 @@ impl Tuning {
 fn capitalised(name: &str) -> String {
     let mut letters = name.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// Asks the browser not to clear this site's data by itself when the disk runs low; it may say no, and asking again is
+/// free.
+fn keep_storage() {
+    let storage = window().navigator().storage();
+    if let Ok(answer) = storage.persist() {
+        leptos::task::spawn_local(async move { _ = wasm_bindgen_futures::JsFuture::from(answer).await });
+    }
 }

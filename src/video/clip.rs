@@ -202,6 +202,11 @@ impl ClipLoader {
         let frames = video.frames(&wanted).await?;
         // Indices into the distinct frames; `chosen` rises, so each lies among them.
         chosen.iter_mut().for_each(|index| *index = distinct.partition_point(|one| *one < *index));
-        Ok(Sampled { start, seconds: self.clip_seconds.min(video.info().seconds), indices: chosen, frames: Frames::Fresh(frames) })
+        Ok(Sampled {
+            start,
+            seconds: self.clip_seconds.min(video.info().seconds),
+            indices: chosen,
+            frames: Frames::Fresh(frames),
+        })
     }
 }

@@ -123,8 +123,15 @@ impl Decoder {
         let init = VideoDecoderInit::new(error.as_ref().unchecked_ref(), output.as_ref().unchecked_ref());
         let decoder = VideoDecoder::new(&init).map_err(|error| failed(&error))?;
         decoder.set_ondequeue(Some(dequeue.as_ref().unchecked_ref()));
-        let this =
-            Self { decoder, arrivals, orientation, copied: Vec::new(), _output: output, _error: error, _dequeue: dequeue };
+        let this = Self {
+            decoder,
+            arrivals,
+            orientation,
+            copied: Vec::new(),
+            _output: output,
+            _error: error,
+            _dequeue: dequeue,
+        };
         this.decoder.configure(config.unchecked_ref::<VideoDecoderConfig>()).map_err(|error| failed(&error))?;
         Ok(this)
     }

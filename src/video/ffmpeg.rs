@@ -193,7 +193,8 @@ impl FfmpegVideo {
             command.args(["-ss", &format!("{:.6}", seek + self.first - self.container_start)]);
         }
         command.arg("-i").arg(input(&self.path)).args(["-map", "0:v:0", "-an", "-vf"]);
-        command.arg(format!("select=between(t\\,{earliest:.6}\\,{latest:.6}),scale={width}:{height},showinfo=checksum=0"));
+        command
+            .arg(format!("select=between(t\\,{earliest:.6}\\,{latest:.6}),scale={width}:{height},showinfo=checksum=0"));
         command.args(["-frames:v", &count.max(1).to_string(), "-fps_mode", "passthrough"]);
         command.args(["-pix_fmt", "rgb24", "-f", "rawvideo", "-"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -242,7 +243,8 @@ fn shown_times(log: impl Read + Send + 'static) -> Receiver<f64> {
             }
             if let Some(fraction) = word_after(&line, "config in time_base:") {
                 let parts = fraction.trim_end_matches(',').split_once('/');
-                time_base = parts.and_then(|(over, under)| Some(over.parse::<f64>().ok()? / under.parse::<f64>().ok()?));
+                time_base =
+                    parts.and_then(|(over, under)| Some(over.parse::<f64>().ok()? / under.parse::<f64>().ok()?));
             } else if let (Some(ticks), Some(time_base)) = (word_after(&line, " pts:"), time_base)
                 && let Ok(ticks) = ticks.parse::<f64>()
                 && sender.send(ticks * time_base).is_err()

@@ -52,7 +52,8 @@ pub fn resize(frame: &Frame, [height, width]: [usize; 2]) -> Result<Frame, Video
         return Ok(frame.clone());
     }
     let wrong = |error: &dyn std::fmt::Display| VideoError::Damaged(format!("a frame cannot be resized: {error}"));
-    let stored = ImageRef::new(frame.width, frame.height, &frame.rgb, PixelType::U8x3).map_err(|error| wrong(&error))?;
+    let stored =
+        ImageRef::new(frame.width, frame.height, &frame.rgb, PixelType::U8x3).map_err(|error| wrong(&error))?;
     let mut resized = Image::new(width, height, PixelType::U8x3);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
     Resizer::new().resize(&stored, &mut resized, &options).map_err(|error| wrong(&error))?;
@@ -69,10 +70,7 @@ fn check(frame: &Frame) -> Result<(), VideoError> {
 }
 
 /// transformers' evaluation pixels: resize, centre crop, `(x / 255 - mean) / std`. `[T, 3, H, W]`.
-pub fn evaluation<'a>(
-    frames: impl Iterator<Item = &'a Frame>,
-    shape: &ClipShape,
-) -> Result<Vec<f32>, VideoError> {
+pub fn evaluation<'a>(frames: impl Iterator<Item = &'a Frame>, shape: &ClipShape) -> Result<Vec<f32>, VideoError> {
     let crop = [shape.height, shape.width];
     let area = shape.height * shape.width;
     let mut pixels = Vec::with_capacity(shape.frames * 3 * area);
@@ -236,7 +234,8 @@ mod tests {
 
     #[test]
     fn pictures_undo_the_normalisation() {
-        let shape = ClipShape { frames: 2, height: 4, width: 6, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+        let shape =
+            ClipShape { frames: 2, height: 4, width: 6, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
         let rgb: Vec<u8> = (0..72).map(|value| value * 3).collect();
         let frame = Frame { width: 6, height: 4, rgb };
         let pixels = evaluation([&frame, &frame].into_iter(), &shape).unwrap();
@@ -252,10 +251,7 @@ mod tests {
     #[test]
     fn a_frame_without_pixels_is_an_error() {
         let shape = ClipShape { frames: 1, height: 4, width: 4, mean: [0.5; 3], std: [0.5; 3] };
-        for frame in [
-            Frame { width: 0, height: 0, rgb: Vec::new() },
-            Frame { width: 2, height: 2, rgb: vec![0; 11] },
-        ] {
+        for frame in [Frame { width: 0, height: 0, rgb: Vec::new() }, Frame { width: 2, height: 2, rgb: vec![0; 11] }] {
             let draw = TrainingDraw { resized: [4, 4], top: 0, left: 0, flip: false };
             assert!(evaluation([&frame].into_iter(), &shape).is_err());
             assert!(training([&frame].into_iter(), &shape, &draw).is_err());

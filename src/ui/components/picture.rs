@@ -20,7 +20,8 @@ pub fn draw(canvas: &HtmlCanvasElement, picture: &Picture) {
         canvas.set_width(picture.width);
         canvas.set_height(picture.height);
     }
-    let context = canvas.get_context("2d").ok().flatten().and_then(|context| context.dyn_into::<CanvasRenderingContext2d>().ok());
+    let context =
+        canvas.get_context("2d").ok().flatten().and_then(|context| context.dyn_into::<CanvasRenderingContext2d>().ok());
     let pixels = ImageData::new_with_u8_clamped_array_and_sh(Clamped(&picture.rgba), picture.width, picture.height);
     if let (Some(context), Ok(pixels)) = (context, pixels) {
         // Only a canvas that the browser has dropped refuses, and that one is not seen.

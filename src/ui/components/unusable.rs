@@ -16,12 +16,18 @@ pub fn UnusableList(files: Vec<Unusable>, one: &'static str, many: &'static str)
     let rows = move || {
         let shown = if all.get() { total } else { total.min(ROWS) };
         files.with_value(|files| {
-            files.iter().take(shown).map(|file| view! {
-                <li data-testid="unusable-row">
-                    <span class="path">{file.path.clone()}</span>
-                    <span class="reason">{file.reason.clone()}</span>
-                </li>
-            }).collect_view()
+            files
+                .iter()
+                .take(shown)
+                .map(|file| {
+                    view! {
+                        <li data-testid="unusable-row">
+                            <span class="path">{file.path.clone()}</span>
+                            <span class="reason">{file.reason.clone()}</span>
+                        </li>
+                    }
+                })
+                .collect_view()
         })
     };
     (total > 0).then(|| view! {
