@@ -265,7 +265,7 @@ async fn classify_clips(model: &Path, clips: &[PathBuf], top: usize, device: &De
         Unusable { file: PathBuf, reason: String },
     }
     let loaded = open(model, device)?;
-    let loader = ClipLoader::new(loaded.shape.clone(), loaded.clip_seconds);
+    let loader = ClipLoader::new(loaded.shape, loaded.clip_seconds);
     let mut lines = Vec::with_capacity(clips.len());
     for clip in clips {
         let file = clip.clone();

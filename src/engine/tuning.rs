@@ -63,7 +63,7 @@ pub async fn tune<Store: CheckpointStore>(
         }
     };
     let LoadedModel { model, config, normalisation, shape, clip_seconds } = loaded;
-    let source = FolderClips { folder, loader: ClipLoader::new(shape.clone(), clip_seconds) };
+    let source = FolderClips { folder, loader: ClipLoader::new(shape, clip_seconds) };
     let run_id = format!("run-{:.0}", clock::seconds() * 1e3);
     let mut observer = Keeper {
         best_id: checkpoint_id(&run_id, 0),

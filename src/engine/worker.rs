@@ -260,7 +260,7 @@ impl Engine {
         }
         let checkpoint = self.store.load(id).await.map_err(sentence)?;
         let loaded = LoadedModel::open(&checkpoint, device).map_err(sentence)?;
-        let loader = ClipLoader::new(loaded.shape.clone(), loaded.clip_seconds);
+        let loader = ClipLoader::new(loaded.shape, loaded.clip_seconds);
         let loaded = Rc::new((loaded, loader));
         *self.loaded.borrow_mut() = Some((id.to_string(), loaded.clone()));
         Ok(loaded)

@@ -195,13 +195,13 @@ impl VideoMaeConfig {
         if sizes.iter().any(|&size| size == 0 || size > 1 << 16) {
             return wrong("every size must be between 1 and 65536");
         }
-        if height % patch_height != 0 || width % patch_width != 0 {
+        if !height.is_multiple_of(patch_height) || !width.is_multiple_of(patch_width) {
             return wrong("image_size is not a multiple of patch_size");
         }
-        if self.num_frames % self.tubelet_size != 0 {
+        if !self.num_frames.is_multiple_of(self.tubelet_size) {
             return wrong("num_frames is not a multiple of tubelet_size");
         }
-        if self.hidden_size % self.num_attention_heads != 0 {
+        if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             return wrong("hidden_size is not a multiple of num_attention_heads");
         }
         let ids = self.id2label.keys().copied();

@@ -6,8 +6,8 @@ use burn::tensor::{Device, Int, Tensor, TensorData, activation::softmax};
 use futures_channel::mpsc;
 use futures_util::{StreamExt, future};
 
-use super::feed::{BATCHES_AHEAD, Batch, ClipSource, Example, feed};
-use super::run::{Observer, TuneError};
+use super::feed::{BATCHES_AHEAD, Batch, ClipSource, feed};
+use super::run::{Observer, Run, TuneError};
 use crate::dataset::Split;
 use crate::model::classifier::{VideoMae, cross_entropy};
 use crate::protocol::{Evaluation, TuneEvent};
@@ -28,18 +28,16 @@ pub fn count_right(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
     logits.argmax(1).reshape([count]).equal(labels).float().sum()
 }
 
-/// Evaluates `model` (without autodiff) on one split; none where the split is empty or nothing of it decodes.
+/// Evaluates `model` (without autodiff) on one split of a run's data; none where the split is empty or nothing of it
+/// decodes.
 pub async fn evaluate<S: ClipSource, O: Observer>(
+    run: &Run<'_, S>,
     model: &VideoMae,
     split: Split,
-    examples: &[Example],
-    source: &S,
-    shape: &ClipShape,
-    batch_size: usize,
-    device: &Device,
     observer: &mut O,
 ) -> Result<Option<Evaluation>, TuneError> {
-    let device = device.clone().without_autodiff();
+    let examples = run.examples.of(split);
+    let device = run.device.clone().without_autodiff();
     let wanted = examples.iter().map(|example| (*example, View::Evaluation { index: 0, count: 1 })).collect();
     let (sender, mut batches) = mpsc::channel::<Batch>(BATCHES_AHEAD);
     let consume = async move {
@@ -54,7 +52,7 @@ pub async fn evaluate<S: ClipSource, O: Observer>(
                 continue;
             }
             videos += count;
-            let (pixels, labels) = upload(batch, shape, &device);
+            let (pixels, labels) = upload(batch, run.shape, &device);
             let logits = model.forward(pixels);
             let loss = cross_entropy(logits.clone(), labels.clone()).mul_scalar(count as f32);
             sums = sums + Tensor::cat(vec![loss, count_right(logits, labels)], 0);
@@ -62,7 +60,7 @@ pub async fn evaluate<S: ClipSource, O: Observer>(
         }
         (videos, sums)
     };
-    let (_, (videos, sums)) = future::join(feed(source, wanted, batch_size, sender), consume).await;
+    let (_, (videos, sums)) = future::join(feed(run.source, wanted, run.settings.batch, sender), consume).await;
     if videos == 0 {
         return Ok(None);
     }

@@ -69,6 +69,16 @@ pub struct Examples {
     pub test: Vec<Example>,
 }
 
+impl Examples {
+    pub fn of(&self, split: Split) -> &[Example] {
+        match split {
+            Split::Train => &self.train,
+            Split::Validation => &self.validation,
+            Split::Test => &self.test,
+        }
+    }
+}
+
 /// Everything that a run reads.
 pub struct Run<'a, S> {
     pub settings: &'a TuneSettings,
@@ -105,7 +115,7 @@ pub async fn tune<S: ClipSource, O: Observer>(
     for epoch in 1..=settings.epochs {
         let (train_loss, train_accuracy) = trainer.epoch(epoch, observer).await?;
         let current = trainer.model.valid();
-        let validation = run.evaluate(&current, Split::Validation, observer).await?;
+        let validation = evaluate(&run, &current, Split::Validation, observer).await?;
         observer.event(TuneEvent::Epoch(EpochReport { epoch, train_loss, train_accuracy, validation }));
         observer.checkpoint(&current, epoch, validation).await?;
         let improves = best.as_ref().is_none_or(|(_, _, before)| is_better(validation, *before));
@@ -118,7 +128,7 @@ pub async fn tune<S: ClipSource, O: Observer>(
     }
     let Some((model, epoch, _)) = best else { return Err(TuneError::NothingDecoded) };
     if !observer.should_stop()
-        && let Some(test) = run.evaluate(&model, Split::Test, observer).await?
+        && let Some(test) = evaluate(&run, &model, Split::Test, observer).await?
     {
         observer.event(TuneEvent::Tested(test));
         observer.tested(epoch, test).await?;
@@ -135,21 +145,6 @@ pub fn is_better(new: Option<Evaluation>, old: Option<Evaluation>) -> bool {
 }
 
 impl<S: ClipSource> Run<'_, S> {
-    async fn evaluate<O: Observer>(
-        &self,
-        model: &VideoMae,
-        split: Split,
-        observer: &mut O,
-    ) -> Result<Option<Evaluation>, TuneError> {
-        let examples = match split {
-            Split::Train => &self.examples.train,
-            Split::Validation => &self.examples.validation,
-            Split::Test => &self.examples.test,
-        };
-        let (source, shape, batch, device) = (self.source, self.shape, self.settings.batch, self.device);
-        evaluate(model, split, examples, source, shape, batch, device, observer).await
-    }
-
     /// The epoch's examples in its own order, each with its own view; drawn from the seed and the epoch alone.
     fn draw_epoch(&self, epoch: usize) -> Vec<(Example, View)> {
         let mut random = ChaCha8Rng::seed_from_u64(self.settings.seed);

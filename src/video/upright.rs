@@ -15,7 +15,7 @@ pub struct Orientation {
 impl Orientation {
     /// Width and height after turning.
     pub fn turned(self, width: u32, height: u32) -> (u32, u32) {
-        if self.quarter_turns % 2 == 0 { (width, height) } else { (height, width) }
+        if self.quarter_turns.is_multiple_of(2) { (width, height) } else { (height, width) }
     }
 
     /// `rgba` is `[height, width, 4]`; pixels that it lacks stay black.
