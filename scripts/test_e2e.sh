@@ -8,4 +8,5 @@ export CHROMIUM
 specs=("$@")
 [ "${#specs[@]}" -gt 0 ] || specs=(tests/e2e/*.test.mjs)
 # One at a time: each trains, and the time that a page takes to answer is part of what is tested.
-node --test --test-reporter=spec --test-concurrency=1 "${specs[@]}"
+# Whatever takes ten minutes hangs, and is to fail.
+node --test --test-reporter=spec --test-concurrency=1 --test-timeout=600000 "${specs[@]}"

@@ -21,10 +21,24 @@ const FLAGS = JSON.parse(readFileSync(path.join(ROOT, "webdriver.json"), "utf8")
   .filter((flag) => !flag.startsWith("headless"))
   .map((flag) => `--${flag}`);
 
+const endings = new WeakMap();
+
+/** To be done after the test, last first: a browser ends before its profile is deleted. */
+function afterwards(test, action) {
+  if (!endings.has(test)) {
+    const actions = [];
+    endings.set(test, actions);
+    test.after(async () => {
+      for (const act of actions.reverse()) await act();
+    });
+  }
+  endings.get(test).push(action);
+}
+
 /** A folder that is deleted after the test. */
 export function temporaryFolder(test) {
   const folder = mkdtempSync(path.join(tmpdir(), "cliptune-e2e-"));
-  test.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+  afterwards(test, () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   return folder;
 }
 
@@ -36,7 +50,7 @@ export async function startServer(test) {
       server.closeAllConnections();
       server.close(resolve);
     });
-  test.after(stop);
+  afterwards(test, stop);
   return { address: `http://localhost:${server.address().port}/`, stop };
 }
 
@@ -50,7 +64,7 @@ export async function startBrowser(test, profile, options = {}) {
     acceptDownloads: true,
     ...options,
   });
-  test.after(() => context.close().catch(() => {}));
+  afterwards(test, () => context.close().catch(() => {}));
   return context;
 }
 
