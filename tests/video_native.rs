@@ -3,10 +3,12 @@
 #![cfg(not(target_family = "wasm"))]
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
 
+use cliptune::dataset::layout::lay_out;
 use cliptune::video::{
     Frame, Video, VideoError, VideoReader, VideoSource,
     clip::{ClipLoader, ClipShape, IMAGENET_MEAN, IMAGENET_STD, View},
@@ -149,6 +151,50 @@ fn a_video_too_large_to_keep_gives_the_same_frames_as_its_whole() {
     let clip = block_on(loader.load(&source(&path), &view)).unwrap();
     assert_eq!(clip.pixels.len(), 4 * 3 * 64 * 64);
     assert_eq!(block_on(thumbnail(&source(&path))).map(|picture| (picture.width, picture.height)), Ok((90, 160)));
+}
+
+/// Relative paths of all files below `folder`.
+fn paths_below(folder: &Path) -> Vec<String> {
+    let mut open = vec![folder.to_path_buf()];
+    let mut paths = Vec::new();
+    while let Some(current) = open.pop() {
+        for entry in fs::read_dir(&current).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => open.push(path),
+                false => paths.push(path.strip_prefix(folder).unwrap().to_string_lossy().into_owned()),
+            }
+        }
+    }
+    paths.sort();
+    paths
+}
+
+/// Lays the folder out and decodes the first video of each class: the counts of classes and of labelled files.
+fn first_of_each_class(folder: &Path) -> (usize, usize) {
+    let layout = lay_out(&paths_below(folder));
+    let firsts: BTreeMap<&str, &str> = layout.videos.iter().rev().map(|file| (&*file.class, &*file.path)).collect();
+    for path in firsts.values() {
+        let info = block_on(probe(&source(&folder.join(path)))).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert!(info.seconds > 0.1 && info.width > 0 && info.height > 0, "{path}: {info:?}");
+    }
+    (firsts.len(), layout.videos.len())
+}
+
+#[test]
+fn the_sample_is_8_classes_that_open() {
+    assert_eq!(first_of_each_class(&root().join("public/sample")), (8, 8 * (24 + 6 + 6)));
+}
+
+#[test]
+fn real_folders_are_laid_out_and_open() {
+    // H.264; MPEG-4 part 2 in AVI, whose packets do not all say when they are shown.
+    for (set, classes, videos) in [("arid", 6, 34), ("weizmann", 10, 50), ("ucf101", 1, 10)] {
+        let Some(folder) = media(&format!("labelled/{set}")) else { return };
+        let (found, labelled) = first_of_each_class(&folder);
+        println!("{set}: {found} classes, {labelled} videos");
+        assert!(found >= classes && labelled == videos, "{set}: {found} classes, {labelled} videos");
+    }
 }
 
 #[test]
