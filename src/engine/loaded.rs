@@ -9,10 +9,10 @@ use crate::model::config::{ConfigError, ModelSize, VideoMaeConfig};
 use crate::model::weights::{self, WeightsError};
 use crate::storage::checkpoint::{CheckpointError, read_preprocessor};
 use crate::storage::{Checkpoint, Normalisation};
-use crate::video::clip::ClipShape;
+use crate::video::clip::{ClipShape, IMAGENET_MEAN, IMAGENET_STD};
 
 /// ImageNet's statistics, which every published VideoMAE was trained with.
-pub const IMAGENET: Normalisation = Normalisation { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+pub const IMAGENET: Normalisation = Normalisation { mean: IMAGENET_MEAN, std: IMAGENET_STD };
 
 /// Why a checkpoint cannot be used as a model; each a sentence.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -90,9 +90,7 @@ impl LoadedModel {
 
 /// The clips that a model of this configuration takes.
 pub fn clip_shape(config: &VideoMaeConfig, normalisation: Normalisation) -> ClipShape {
-    let [height, width] = config.image_size.height_width();
-    let Normalisation { mean, std } = normalisation;
-    ClipShape { frames: config.num_frames, height, width, mean, std }
+    ClipShape::new(config, normalisation.mean, normalisation.std)
 }
 
 /// The clips that a checkpoint takes, without loading its weights.
