@@ -60,7 +60,7 @@ build_wasm_std() {
   rm -rf "$work"
 }
 
-# cargo_tool NAME VERSION PROGRAM OPTIONS…: installs one pinned command-line tool from crates.io.
+# cargo_tool NAME VERSION PROGRAM OPTIONS…: installs one pinned command-line tool with cargo.
 cargo_tool() {
   local name="$1" version="$2" program="$3"
   shift 3

@@ -9,8 +9,6 @@ pub mod protocol;
 pub mod train;
 
 #[cfg(feature = "engine")]
-pub mod classify;
-#[cfg(feature = "engine")]
 pub mod engine;
 #[cfg(feature = "engine")]
 pub mod storage;
