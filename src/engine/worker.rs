@@ -1,8 +1,7 @@
 //! The engine as a dedicated worker: messages from the page -> jobs -> messages to the page.
 //!
 //! Comes in: `{message, attachments}` objects holding a [`Request`] and its files. Goes out: the same with [`Report`]s.
-//! The only place that spawns futures; each job is one, can be aborted at any await, and ends in exactly one of done,
-//! cancelled and failed.
+//! Each job is one spawned future, can be aborted at any await, and ends in exactly one of done, cancelled and failed.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
