@@ -15,9 +15,9 @@ say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
 # The toolchain that builds wasm: rustup's where it has the target, else the distribution's (see scripts/setup.sh).
 web_path() {
   if [ -f "$TOOLS/web-toolchain" ] && [ "$(cat "$TOOLS/web-toolchain")" = distribution ]; then
-    echo "$ROOT/node_modules/.bin:$TOOLS/bin:/usr/bin:/bin:$PATH"
+    echo "$ROOT/scripts/cached:$ROOT/node_modules/.bin:$TOOLS/bin:/usr/bin:/bin:$PATH"
   else
-    echo "$ROOT/node_modules/.bin:$TOOLS/bin:$PATH"
+    echo "$ROOT/scripts/cached:$ROOT/node_modules/.bin:$TOOLS/bin:$PATH"
   fi
 }
 
