@@ -4,6 +4,7 @@
 //! their values as f32, a piece at a time; and the way to write a safetensors file. Never holds a whole tensor, never
 //! reserves memory for what a file merely claims, never executes what a file says, never knows what the tensors mean.
 
+mod entries;
 mod numbers;
 mod pickle;
 mod pytorch;

@@ -8,6 +8,46 @@
 use std::collections::BTreeMap;
 
 use super::{DIMENSIONS_LIMIT, shown};
+use instructions::*;
+
+/// The instructions that are known, as Python's `pickletools` names them.
+mod instructions {
+    pub const APPEND: u8 = b'a';
+    pub const APPENDS: u8 = b'e';
+    pub const BINFLOAT: u8 = b'G';
+    pub const BINGET: u8 = b'h';
+    pub const BININT: u8 = b'J';
+    pub const BININT1: u8 = b'K';
+    pub const BININT2: u8 = b'M';
+    pub const BINPERSID: u8 = b'Q';
+    pub const BINPUT: u8 = b'q';
+    pub const BINUNICODE: u8 = b'X';
+    pub const BUILD: u8 = b'b';
+    pub const EMPTY_DICT: u8 = b'}';
+    pub const EMPTY_LIST: u8 = b']';
+    pub const EMPTY_TUPLE: u8 = b')';
+    pub const FRAME: u8 = 0x95;
+    pub const GLOBAL: u8 = b'c';
+    pub const LONG1: u8 = 0x8a;
+    pub const LONG_BINGET: u8 = b'j';
+    pub const LONG_BINPUT: u8 = b'r';
+    pub const MARK: u8 = b'(';
+    pub const MEMOIZE: u8 = 0x94;
+    pub const NEWFALSE: u8 = 0x89;
+    pub const NEWTRUE: u8 = 0x88;
+    pub const NONE: u8 = b'N';
+    pub const PROTO: u8 = 0x80;
+    pub const REDUCE: u8 = b'R';
+    pub const SETITEM: u8 = b's';
+    pub const SETITEMS: u8 = b'u';
+    pub const SHORT_BINUNICODE: u8 = 0x8c;
+    pub const STACK_GLOBAL: u8 = 0x93;
+    pub const STOP: u8 = b'.';
+    pub const TUPLE: u8 = b't';
+    pub const TUPLE1: u8 = 0x85;
+    pub const TUPLE2: u8 = 0x86;
+    pub const TUPLE3: u8 = 0x87;
+}
 
 /// Values in each of the machine's lists; a state dictionary has about 20 a tensor.
 const VALUES_LIMIT: usize = 1 << 16;
@@ -134,41 +174,43 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Up to the instruction STOP. The comments are the instructions' names in Python's `pickletools`.
+    /// Up to STOP.
     fn run(&mut self) -> Result<Value<'a>, PickleError> {
         loop {
             let [instruction] = self.take()?;
             match instruction {
-                b'.' => return self.pop(),                                             // STOP
-                0x80 => self.skip(1)?,                                                 // PROTO
-                0x95 => self.skip(8)?,                                                 // FRAME
-                b'(' => self.mark()?,                                                  // MARK
-                b'N' | 0x88 | 0x89 | b']' => self.push(Value::Nothing)?, // NONE, NEWTRUE, NEWFALSE, EMPTY_LIST
-                b'G' => self.skip(8).and_then(|()| self.push(Value::Nothing))?, // BINFLOAT
-                b'K' => self.unsigned::<1>()?,                           // BININT1
-                b'M' => self.unsigned::<2>()?,                           // BININT2
-                b'J' => self.signed(4)?,                                 // BININT
-                0x8a => self.long()?,                                    // LONG1
-                b'X' => self.text::<4>()?,                               // BINUNICODE
-                0x8c => self.text::<1>()?,                               // SHORT_BINUNICODE
-                b'}' => self.dictionary()?,                              // EMPTY_DICT
-                b')' => self.tuple(0)?,                                  // EMPTY_TUPLE
-                0x85..=0x87 => self.tuple(usize::from(instruction - 0x84))?, // TUPLE1, TUPLE2, TUPLE3
-                b't' => self.marked().and_then(|count| self.tuple(count))?, // TUPLE
-                b'a' => self.pop().map(drop)?,                           // APPEND
-                b'e' => self.marked().and_then(|count| self.popped(count).map(drop))?, // APPENDS
-                b's' => self.set_items(2)?,                              // SETITEM
-                b'u' => self.marked().and_then(|count| self.set_items(count))?, // SETITEMS
-                b'q' => self.index::<1>().and_then(|index| self.remember(index))?, // BINPUT
-                b'r' => self.index::<4>().and_then(|index| self.remember(index))?, // LONG_BINPUT
-                0x94 => self.remember(self.memo.len() as u32)?,          // MEMOIZE
-                b'h' => self.index::<1>().and_then(|index| self.recall(index))?, // BINGET
-                b'j' => self.index::<4>().and_then(|index| self.recall(index))?, // LONG_BINGET
-                b'c' => self.named_global()?,                            // GLOBAL
-                0x93 => self.stacked_global()?,                          // STACK_GLOBAL
-                b'Q' => self.storage()?,                                 // BINPERSID
-                b'R' => self.reduce()?,                                  // REDUCE
-                b'b' => self.build()?,                                   // BUILD
+                STOP => return self.pop(),
+                PROTO => self.skip(1)?,
+                FRAME => self.skip(8)?,
+                MARK => self.mark()?,
+                NONE | NEWTRUE | NEWFALSE | EMPTY_LIST => self.push(Value::Nothing)?,
+                BINFLOAT => self.skip(8).and_then(|()| self.push(Value::Nothing))?,
+                BININT1 => self.unsigned::<1>()?,
+                BININT2 => self.unsigned::<2>()?,
+                BININT => self.signed(4)?,
+                LONG1 => self.long()?,
+                BINUNICODE => self.text::<4>()?,
+                SHORT_BINUNICODE => self.text::<1>()?,
+                EMPTY_DICT => self.dictionary()?,
+                EMPTY_TUPLE => self.tuple(0)?,
+                TUPLE1 => self.tuple(1)?,
+                TUPLE2 => self.tuple(2)?,
+                TUPLE3 => self.tuple(3)?,
+                TUPLE => self.marked().and_then(|count| self.tuple(count))?,
+                APPEND => self.popped(1).map(drop)?,
+                APPENDS => self.marked().and_then(|count| self.popped(count).map(drop))?,
+                SETITEM => self.set_items(2)?,
+                SETITEMS => self.marked().and_then(|count| self.set_items(count))?,
+                BINPUT => self.index::<1>().and_then(|index| self.remember(index))?,
+                LONG_BINPUT => self.index::<4>().and_then(|index| self.remember(index))?,
+                MEMOIZE => self.remember(self.memo.len() as u32)?,
+                BINGET => self.index::<1>().and_then(|index| self.recall(index))?,
+                LONG_BINGET => self.index::<4>().and_then(|index| self.recall(index))?,
+                GLOBAL => self.named_global()?,
+                STACK_GLOBAL => self.stacked_global()?,
+                BINPERSID => self.storage()?,
+                REDUCE => self.reduce()?,
+                BUILD => self.build()?,
                 other => return Err(PickleError::Instruction(other)),
             }
         }

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::entries::Entries;
 use super::numbers::Numbers;
 use super::{DIMENSIONS_LIMIT, INDEX_LIMIT, StoredTensor, TENSORS_LIMIT, TensorFiles, TensorsError, shown};
 use crate::files::{FileError, FileSource};
@@ -100,7 +101,8 @@ fn parse(text: &[u8]) -> Result<Header, HeaderError> {
             Entry::Occupied(occupied) => return Err(HeaderError::NamedTwice(shown(occupied.key()))),
         };
     }
-    Ok(Header { tensors, metadata: found.metadata.unwrap_or_default() })
+    let metadata = found.metadata.map(|entries| entries.0.into_iter().collect()).unwrap_or_default();
+    Ok(Header { tensors, metadata })
 }
 
 /// The tensors must fill the file: in the order of their bytes, each starts where the one before it ends.
@@ -127,7 +129,7 @@ fn check_layout(tensors: &BTreeMap<String, Described>, length: u64) -> Result<()
 #[derive(Default)]
 struct Found {
     tensors: Vec<(String, Written)>,
-    metadata: Option<BTreeMap<String, String>>,
+    metadata: Option<Entries<String>>,
 }
 
 /// Fields that are not known are refused: they could change what the bytes mean.

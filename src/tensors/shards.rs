@@ -3,12 +3,10 @@
 //! Comes in: the list, and a model's files. Goes out: each tensor from the file that the list gives it.
 //! Never looks for a file anywhere but among the model's.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
-
-use super::{Container, INDEX_LIMIT, TENSORS_LIMIT, TensorFiles, TensorsError, named, shown};
+use super::entries::Entries;
+use super::{Container, INDEX_LIMIT, TensorFiles, TensorsError, named, shown};
 use crate::files::FileSource;
 
 /// What is wrong with a list of shards: the end of a sentence that names it.
@@ -20,6 +18,8 @@ pub enum ShardsError {
     Malformed(String),
     #[error("it names no tensors")]
     Empty,
+    #[error("it names the tensor {0} twice")]
+    NamedTwice(String),
     #[error("it names {0}, which is not a file beside it")]
     Outside(String),
     #[error("it names {0}, which is not among the files; add it and try again")]
@@ -30,11 +30,9 @@ pub enum ShardsError {
 
 #[derive(serde::Deserialize)]
 struct Index {
-    weight_map: WeightMap,
+    /// The file's name for each tensor.
+    weight_map: Entries<String>,
 }
-
-/// Tensors' names by the file that holds them.
-struct WeightMap(BTreeMap<String, Vec<String>>);
 
 pub(super) async fn open(
     name: &str,
@@ -47,14 +45,9 @@ pub(super) async fn open(
         return Err(unusable(ShardsError::TooLong(index.len())));
     }
     let text = index.read_all().await.map_err(|error| TensorsError::File { file: shown(name), error })?;
-    let parsed = serde_json::from_slice::<Index>(&text);
-    let WeightMap(weight_map) =
-        parsed.map_err(|error| unusable(ShardsError::Malformed(shown(&error.to_string()))))?.weight_map;
-    if weight_map.is_empty() {
-        return Err(unusable(ShardsError::Empty));
-    }
+    let shards = by_shard(&text).map_err(unusable)?;
     let mut all = TensorFiles::default();
-    for (shard, tensors) in weight_map {
+    for (shard, tensors) in shards {
         let file = find(&shard, files).map_err(unusable)?;
         let mut opened = container.read(&shard, file).await?;
         for tensor in tensors {
@@ -68,40 +61,24 @@ pub(super) async fn open(
     Ok(all)
 }
 
+/// The tensors' names by the file that holds them.
+fn by_shard(text: &[u8]) -> Result<BTreeMap<String, Vec<String>>, ShardsError> {
+    let index: Index =
+        serde_json::from_slice(text).map_err(|error| ShardsError::Malformed(shown(&error.to_string())))?;
+    let mut names = BTreeSet::new();
+    if let Some((twice, _)) = index.weight_map.0.iter().find(|(tensor, _)| !names.insert(tensor)) {
+        return Err(ShardsError::NamedTwice(shown(twice)));
+    }
+    let mut shards = BTreeMap::<_, Vec<_>>::new();
+    for (tensor, shard) in index.weight_map.0 {
+        shards.entry(shard).or_default().push(tensor);
+    }
+    if shards.is_empty() { Err(ShardsError::Empty) } else { Ok(shards) }
+}
+
 fn find<'a>(shard: &str, files: &'a [(String, FileSource)]) -> Result<&'a FileSource, ShardsError> {
     if shard.is_empty() || shard == ".." || shard.contains(['/', '\\']) {
         return Err(ShardsError::Outside(shown(shard)));
     }
     named(files, shard).ok_or_else(|| ShardsError::NotThere(shown(shard)))
-}
-
-impl<'de> Deserialize<'de> for WeightMap {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(WeightMapVisitor)
-    }
-}
-
-struct WeightMapVisitor;
-
-impl<'de> Visitor<'de> for WeightMapVisitor {
-    type Value = WeightMap;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str("a file's name for each tensor")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<WeightMap, M::Error> {
-        let mut names = std::collections::BTreeSet::new();
-        let mut shards = BTreeMap::<String, Vec<String>>::new();
-        while let Some((tensor, shard)) = map.next_entry::<String, String>()? {
-            if names.len() == TENSORS_LIMIT {
-                return Err(M::Error::custom("more tensors than a model has"));
-            }
-            if !names.insert(tensor.clone()) {
-                return Err(M::Error::custom(format_args!("the tensor {} is named twice", shown(&tensor))));
-            }
-            shards.entry(shard).or_default().push(tensor);
-        }
-        Ok(WeightMap(shards))
-    }
 }
