@@ -79,6 +79,12 @@ set_up_node() {
   fi
   # Under a name that every server takes for JavaScript; wasm-bindgen builds it into the engine (src/video/container.rs).
   cp -u "$ROOT/node_modules/mediabunny/dist/bundles/mediabunny.min.mjs" "$ROOT/node_modules/mediabunny/mediabunny.js"
+  # One file of src/hub/push.js and the library that it imports, which no browser could load as it is packaged. It stays
+  # a file of its own in the build (index.html), so that only who pushes a model loads it.
+  (cd "$ROOT" && node_modules/.bin/esbuild src/hub/push.js --bundle --format=esm --minify --target=es2022 --log-level=warning \
+    --alias:@huggingface/hub=./node_modules/@huggingface/hub/dist/browser/index.mjs \
+    --banner:js="// Contains @huggingface/hub, MIT License, Copyright (c) 2023 Hugging Face" \
+    --outfile=node_modules/@huggingface/push_to_hub.js)
 }
 
 set_up_test_programs() {
