@@ -11,7 +11,13 @@ pub mod train;
 #[cfg(feature = "engine")]
 pub mod engine;
 #[cfg(feature = "engine")]
+pub mod export;
+#[cfg(feature = "files")]
+pub mod files;
+#[cfg(feature = "engine")]
 pub mod storage;
+#[cfg(feature = "files")]
+pub mod tensors;
 #[cfg(feature = "engine")]
 pub mod video;
 

@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{Catalogue, Split, Unusable};
-use crate::train::settings::TuneSettings;
+use crate::train::settings::{StartFrom, TuneSettings};
 
 /// Numbers a job; chosen by the page, one up for each request.
 pub type JobId = u32;
@@ -50,6 +50,8 @@ pub enum Command {
     Preview { video: usize, settings: TuneSettings, seed: u64 },
     /// Fine-tune on the imported folder. Answers: a stream of [`TuneEvent`]s.
     Tune { settings: TuneSettings },
+    /// Goes on with the run of a checkpoint where it stood, on the same imported folder. Answers: as for `Tune`.
+    Resume { checkpoint: String },
     /// Ends the fine-tuning job `job` after its current step; what was learnt is kept as a checkpoint.
     StopTuning { job: JobId },
     /// Ends any job at its next await, keeping nothing.
@@ -60,10 +62,19 @@ pub enum Command {
     RenameCheckpoint { id: String, name: String },
     /// Answer: [`Event::Checkpoints`].
     DeleteCheckpoint { id: String },
-    /// Answer: [`Event::Exported`], the file's `Blob` beside the message.
-    ExportCheckpoint { id: String },
-    /// The exported zip travels beside the message as one `File`. Answer: [`Event::Checkpoints`].
-    ImportCheckpoint { file_name: String },
+    /// One zip in the Hub's layout, its weights in `numbers`. Answer: [`Event::Exported`], the `Blob` beside the message.
+    ExportCheckpoint { id: String, numbers: Numbers },
+    /// One model from disk: a zip, or the files of a folder, whose `File` handles travel beside the message, one for
+    /// each path. Answers: [`Event::Added`], [`Event::Checkpoints`].
+    ImportCheckpoint { paths: Vec<String> },
+    /// A model of the Hub: `owner/name`, `owner/name@revision` or its page's address. What was fetched before a cut is
+    /// not fetched again. Answers: [`Event::Transferring`]s, [`Event::Added`], [`Event::Checkpoints`].
+    Download { model: String, hub: Hub },
+    /// Puts an export into a repository of the Hub's, `owner/name`, which is made where there is none.
+    /// Answers: [`Event::Transferring`]s, [`Event::Pushed`].
+    Push { id: String, numbers: Numbers, repository: String, private: bool, hub: Hub },
+    /// Whether a model of this configuration and its training fit on this device. Answer: [`Event::Fit`].
+    AskFit { start: StartFrom, batch: usize },
     /// Classify files, whose `File` handles travel beside the message, one for each name.
     /// Answers: an [`Event::Classified`] or [`Event::Unusable`] for each file, in order.
     Classify { checkpoint: String, names: Vec<String>, top: usize },
@@ -88,12 +99,92 @@ pub enum Event {
     Exported {
         file_name: String,
     },
+    /// Bytes fetched or sent so far, over all files; `file` is the one at hand.
+    Transferring {
+        file: String,
+        done: u64,
+        total: u64,
+    },
+    /// A model is on this device now, and what of it fitted.
+    Added {
+        checkpoint: Box<CheckpointSummary>,
+        report: LoadReport,
+    },
+    /// Where the pushed model can be seen.
+    Pushed {
+        address: String,
+    },
+    Fit(Fit),
     Classified(Classification),
     Unusable(Unusable),
     Done,
     Cancelled,
     /// A sentence: what happened, to which file, what to do.
     Failed(String),
+}
+
+/// How an export writes its weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Numbers {
+    #[default]
+    F32,
+    F16,
+}
+
+/// Which Hub, and as whom.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hub {
+    /// The address of the Hub or of a mirror, without a `/` at its end.
+    pub endpoint: String,
+    /// The user's token. Never stored, never logged.
+    pub token: Option<String>,
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Hub").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
+
+/// What did not fit when weights were read, by Hugging Face name and shape.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadReport {
+    /// In the model, not in the file.
+    pub missing: Vec<(String, Vec<usize>)>,
+    /// In the file, not in the model.
+    pub surplus: Vec<(String, Vec<usize>)>,
+    /// In both with different shapes: the model's, the file's.
+    pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
+}
+
+impl LoadReport {
+    /// Whether every weight of the model came from the file.
+    pub fn is_complete(&self) -> bool {
+        self.missing.is_empty() && self.misshapen.is_empty()
+    }
+}
+
+/// Whether a model fits on a device, estimated from its configuration and the device's limits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fit {
+    pub parameters: usize,
+    /// Bytes that classifying one clip takes, about.
+    pub inference_bytes: u64,
+    /// Bytes that a training step takes, about.
+    pub training_bytes: u64,
+    /// Why it will not fit, and what to do; a sentence.
+    pub refusal: Option<String>,
+}
+
+/// Where a model's weights come from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Where from, for people: `MCG-NJU/videomae-base` on the Hub, a file's name, "random weights", "starter".
+    pub source: String,
+    /// The Hub's commit.
+    pub revision: Option<String>,
+    /// As the model card's front matter writes it, such as `cc-by-nc-4.0`. It goes with everything that is made from the model.
+    pub licence: Option<String>,
 }
 
 /// The device that the engine chose, in words for the page.
@@ -201,6 +292,7 @@ pub struct CheckpointSummary {
     pub created: f64,
     /// 0 where it was imported and does not say.
     pub epoch: usize,
+    /// Empty where the model has no classifier yet, as pre-trained models have none.
     pub labels: Vec<String>,
     pub parameters: usize,
     pub bytes: usize,
@@ -213,6 +305,12 @@ pub struct CheckpointSummary {
     pub image_size: usize,
     /// How much of a video the model was trained to look at, in seconds.
     pub clip_seconds: f64,
+    /// What the model was made from.
+    #[serde(default)]
+    pub origin: Origin,
+    /// Whether the run can go on from here: its optimizer's state is kept.
+    #[serde(default)]
+    pub resumable: bool,
 }
 
 /// What the model makes of one file.

@@ -12,13 +12,16 @@ use burn::tensor::{Device, Tensor, TensorData};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cliptune::engine::classification::classify;
 use cliptune::engine::folder::Folder;
-use cliptune::engine::loaded::LoadedModel;
-use cliptune::engine::{device, tuning};
+use cliptune::engine::loaded::{LoadedModel, check_usable};
+use cliptune::engine::tuning::{JobError, Workplace};
+use cliptune::engine::{clock, device, models, tuning};
+use cliptune::files::FileSource;
 use cliptune::model::config::ModelSize;
-use cliptune::protocol::{Classification, DeviceChoice, TuneEvent};
+use cliptune::protocol::{Classification, DeviceChoice, LoadReport, Numbers, Origin, TuneEvent};
+use cliptune::storage::checkpoint::Stranger;
 use cliptune::storage::directory::{DirectoryStore, read_model_folder};
-use cliptune::storage::{Checkpoint, CheckpointStore, archive};
-use cliptune::train::settings::{StartFrom, TuneSettings};
+use cliptune::storage::{Checkpoint, CheckpointStore};
+use cliptune::train::settings::TuneSettings;
 use cliptune::video::VideoSource;
 use cliptune::video::clip::ClipLoader;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -44,7 +47,23 @@ enum Command {
     /// What a folder holds: classes, splits, and every file that cannot be used, with the reason.
     Inspect { folder: PathBuf },
     /// Fine-tune on a folder; checkpoints land in DIR.
-    Tune(Tune),
+    Tune(Box<Tune>),
+    /// Go on with a run that was stopped, on the same folder.
+    Resume {
+        folder: PathBuf,
+        /// Where the run's checkpoints are.
+        #[arg(long)]
+        out: PathBuf,
+        /// The checkpoint's id in --out.
+        #[arg(long)]
+        from: String,
+    },
+    /// Bring a model into DIR: a Hub model's folder, or a zip. Prints what of it fits.
+    Import {
+        model: PathBuf,
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Classify clips with a checkpoint: a folder or an exported zip.
     Classify {
         model: PathBuf,
@@ -53,6 +72,14 @@ enum Command {
         /// How many labels to print.
         #[arg(long, default_value_t = 5)]
         top: usize,
+    },
+    /// Write a model as one zip in Hugging Face's layout; MODEL is a checkpoint's folder, a Hub model's, or a zip.
+    Export {
+        model: PathBuf,
+        output: PathBuf,
+        /// Weights as 16-bit floats.
+        #[arg(long)]
+        half: bool,
     },
     /// Logits of `pixel_values` [B, T, C, H, W] (f32, safetensors), written as `logits` [B, K].
     Logits { model: PathBuf, input: PathBuf, output: PathBuf },
@@ -64,9 +91,9 @@ struct Tune {
     /// Where checkpoints go.
     #[arg(long)]
     out: PathBuf,
-    /// micro, tiny, small or base, from random weights.
-    #[arg(long, default_value = "micro", value_parser = size, conflicts_with = "from")]
-    size: ModelSize,
+    /// micro, tiny, small or base, from random weights; without it and --from, the starter model.
+    #[arg(long, value_parser = size, conflicts_with = "from")]
+    size: Option<ModelSize>,
     /// Go on from a checkpoint: its id in --out.
     #[arg(long)]
     from: Option<String>,
@@ -131,13 +158,16 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         OnDevice::Gpu => DeviceChoice::Gpu,
     };
     let device = async || {
-        let (device, report) = device::choose(choice).await.map_err(failed)?;
+        let (device, report, _) = device::choose(choice).await.map_err(failed)?;
         eprintln!("Computing on {}.", report.name);
         Ok(device)
     };
     match arguments.command {
         Command::Inspect { folder } => print(&import(&folder).await?.catalogue),
         Command::Tune(options) => tune(&options, &device().await?).await,
+        Command::Resume { folder, out, from } => resume(&folder, &out, &from, &device().await?).await,
+        Command::Import { model, out } => import_model(&model, &out).await,
+        Command::Export { model, output, half } => export(&model, &output, half).await,
         Command::Classify { model, clips, top } => classify_clips(&model, &clips, top, &device().await?).await,
         Command::Logits { model, input, output } => logits(&model, &input, &output, &device().await?).await,
     }
@@ -174,13 +204,11 @@ fn list(folder: &Path, prefix: &str, files: &mut Vec<(String, VideoSource)>) -> 
 }
 
 async fn tune(options: &Tune, device: &Device) -> Result<(), Failure> {
-    let mut settings = match &options.from {
-        Some(id) => TuneSettings::for_checkpoint(id.clone()),
-        None => TuneSettings::for_size(options.size),
+    let mut settings = match (&options.from, options.size) {
+        (Some(id), _) => TuneSettings::for_checkpoint(id.clone()),
+        (None, Some(size)) => TuneSettings::for_size(size),
+        (None, None) => TuneSettings::for_starter(),
     };
-    if let Some(id) = &options.from {
-        settings.start = StartFrom::Checkpoint(id.clone());
-    }
     fn set<T: Clone>(setting: &mut T, option: &Option<T>) {
         if let Some(value) = option {
             *setting = value.clone();
@@ -206,10 +234,27 @@ async fn tune(options: &Tune, device: &Device) -> Result<(), Failure> {
         return Err(unusable(reason));
     }
     let store = DirectoryStore::open(&options.out).map_err(failed)?;
-    let stop = Rc::new(Cell::new(false));
-    let best = tuning::tune(&settings, &folder, &store, device, stop, tell).await.map_err(failed)?;
-    let summary = store.list().await.map_err(failed)?.into_iter().find(|summary| summary.id == best);
-    print(&summary)
+    let best = tuning::tune(&settings, workplace(&folder, &store, device), tell).await.map_err(failed)?;
+    print_best(&store, &best).await
+}
+
+async fn resume(folder: &Path, out: &Path, from: &str, device: &Device) -> Result<(), Failure> {
+    let folder = import(folder).await?;
+    let store = DirectoryStore::open(out).map_err(failed)?;
+    let best = tuning::resume(from, workplace(&folder, &store, device), tell).await.map_err(|error| match error {
+        JobError::OtherData(_) | JobError::NotResumable(_) => unusable(error),
+        error => failed(error),
+    })?;
+    print_best(&store, &best).await
+}
+
+/// A terminal stops a run by ending the program.
+fn workplace<'a>(folder: &'a Folder, store: &'a DirectoryStore, device: &'a Device) -> Workplace<'a, DirectoryStore> {
+    Workplace { folder, store, device, stop: Rc::new(Cell::new(false)) }
+}
+
+async fn print_best(store: &DirectoryStore, id: &str) -> Result<(), Failure> {
+    print(&store.list().await.map_err(failed)?.into_iter().find(|summary| summary.id == id))
 }
 
 /// Progress, a line at a time.
@@ -244,17 +289,42 @@ fn tell(event: TuneEvent) {
     }
 }
 
-/// A checkpoint from a folder or an exported zip.
-fn open(path: &Path, device: &Device) -> Result<LoadedModel, Failure> {
+/// A model from its folder or a zip, and what of it fits.
+async fn open_model(path: &Path) -> Result<(Checkpoint, LoadReport), Failure> {
+    let wrong = |error: &dyn std::fmt::Display| unusable(format!("{}: {error}", path.display()));
+    if path.is_dir() {
+        return read_model_folder(path).await.map_err(unusable);
+    }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let checkpoint: Checkpoint = if path.is_dir() {
-        read_model_folder(path).map_err(unusable)?
-    } else {
-        let bytes =
-            std::fs::read(path).map_err(|error| unusable(format!("{} cannot be read: {error}.", path.display())))?;
-        archive::import(&bytes, &name, "imported", 0.0).map_err(unusable)?
-    };
-    LoadedModel::open(&checkpoint, device).map_err(unusable)
+    let file = FileSource::open(path).map_err(|error| wrong(&error))?;
+    let files = models::model_files(vec![(name.clone(), file)]).map_err(|error| wrong(&error))?;
+    let stranger = Stranger { id: "model".into(), name, created: 0.0, origin: Origin::default() };
+    models::open(files, &stranger).await.map_err(|error| wrong(&error))
+}
+
+async fn open(path: &Path, device: &Device) -> Result<LoadedModel, Failure> {
+    let (checkpoint, _) = open_model(path).await?;
+    LoadedModel::open(&checkpoint, device).await.map_err(unusable)
+}
+
+async fn import_model(model: &Path, out: &Path) -> Result<(), Failure> {
+    let (mut checkpoint, report) = open_model(model).await?;
+    check_usable(&checkpoint, &report).map_err(unusable)?;
+    let store = DirectoryStore::open(out).map_err(failed)?;
+    let id = format!("model-{:.0}", clock::seconds() * 1e3);
+    checkpoint.summary.run = id.clone();
+    checkpoint.summary.id = id;
+    let saved = store.save(&checkpoint).await.map_err(failed)?;
+    print(&serde_json::json!({ "checkpoint": saved, "report": report }))
+}
+
+async fn export(model: &Path, output: &Path, half: bool) -> Result<(), Failure> {
+    let (checkpoint, _) = open_model(model).await?;
+    let numbers = if half { Numbers::F16 } else { Numbers::F32 };
+    let (_, zip) = models::zip(&checkpoint, numbers).await.map_err(failed)?;
+    let wrong = |error: std::io::Error| failed(format!("{} cannot be written: {error}.", output.display()));
+    let mut file = std::fs::File::create(output).map_err(wrong)?;
+    std::io::copy(&mut zip.reader(), &mut file).map(|_| ()).map_err(wrong)
 }
 
 async fn classify_clips(model: &Path, clips: &[PathBuf], top: usize, device: &Device) -> Result<(), Failure> {
@@ -264,7 +334,7 @@ async fn classify_clips(model: &Path, clips: &[PathBuf], top: usize, device: &De
         Classified { file: PathBuf, predictions: Vec<cliptune::protocol::Prediction>, views: usize, milliseconds: f64 },
         Unusable { file: PathBuf, reason: String },
     }
-    let loaded = open(model, device)?;
+    let loaded = open(model, device).await?;
     let loader = ClipLoader::new(loaded.shape, loaded.clip_seconds);
     let mut lines = Vec::with_capacity(clips.len());
     for clip in clips {
@@ -288,7 +358,7 @@ async fn classify_clips(model: &Path, clips: &[PathBuf], top: usize, device: &De
 }
 
 async fn logits(model: &Path, input: &Path, output: &Path, device: &Device) -> Result<(), Failure> {
-    let loaded = open(model, device)?;
+    let loaded = open(model, device).await?;
     let bytes =
         std::fs::read(input).map_err(|error| unusable(format!("{} cannot be read: {error}.", input.display())))?;
     let wrong = |reason: String| unusable(format!("{} cannot be used: {reason}.", input.display()));

@@ -1,10 +1,11 @@
 //! Which device computes.
 //!
-//! Comes in: what the user asked for. Goes out: a Burn device and what to say about it. A software WebGPU adapter is
+//! Comes in: what the user asked for. Goes out: a Burn device, what to say about it, and what it can hold. A software WebGPU adapter is
 //! many times slower than the CPU backend, so it is used only when the user asks for the GPU by name.
 
 use burn::tensor::Device;
 
+use super::fit::Limits;
 use crate::protocol::{DeviceChoice, DeviceReport};
 
 /// Why the GPU that the user asked for cannot be used.
@@ -19,10 +20,11 @@ pub enum DeviceError {
 struct Adapter {
     name: String,
     software: bool,
+    limits: Limits,
 }
 
 /// Chooses and initialises the device.
-pub async fn choose(choice: DeviceChoice) -> Result<(Device, DeviceReport), DeviceError> {
+pub async fn choose(choice: DeviceChoice) -> Result<(Device, DeviceReport, Limits), DeviceError> {
     if choice == DeviceChoice::Cpu {
         return Ok(cpu(None));
     }
@@ -34,7 +36,7 @@ pub async fn choose(choice: DeviceChoice) -> Result<(Device, DeviceReport), Devi
         (Ok(adapter), choice) => match platform::initialise().await {
             Ok(device) => {
                 let report = DeviceReport { device: DeviceChoice::Gpu, name: adapter.name, notice: None };
-                Ok((device, report))
+                Ok((device, report, adapter.limits))
             }
             Err(reason) if choice == DeviceChoice::Gpu => Err(DeviceError::NoGpu(reason)),
             Err(reason) => Ok(cpu(Some(format!("The GPU could not be started ({reason}), so the CPU is used.")))),
@@ -44,9 +46,10 @@ pub async fn choose(choice: DeviceChoice) -> Result<(Device, DeviceReport), Devi
     }
 }
 
-fn cpu(notice: Option<String>) -> (Device, DeviceReport) {
+fn cpu(notice: Option<String>) -> (Device, DeviceReport, Limits) {
     let report = DeviceReport { device: DeviceChoice::Cpu, name: "CPU".into(), notice };
-    (Device::flex(), report)
+    let limits = if cfg!(target_family = "wasm") { Limits::Wasm } else { Limits::None };
+    (Device::flex(), report, limits)
 }
 
 /// Whether an adapter's own words say that it has no GPU behind it.
@@ -57,7 +60,7 @@ fn is_software(words: &str) -> bool {
 
 #[cfg(target_family = "wasm")]
 mod platform {
-    use super::{Adapter, is_software};
+    use super::{Adapter, Limits, is_software};
     use burn::tensor::Device;
     use js_sys::Reflect;
     use wasm_bindgen::{JsCast, JsValue};
@@ -80,7 +83,11 @@ mod platform {
             .collect();
         let fallback = [&info, &adapter].iter().any(|object| get(object, "isFallbackAdapter").is_truthy());
         let name = words.first().cloned().unwrap_or_else(|| "WebGPU".into());
-        Ok(Adapter { name, software: fallback || is_software(&words.join(" ")) })
+        let limits = get(&adapter, "limits");
+        let limit = |name: &str| get(&limits, name).as_f64().unwrap_or(0.0) as u64;
+        let largest_buffer = limit("maxBufferSize").min(limit("maxStorageBufferBindingSize"));
+        let limits = Limits::Gpu { largest_buffer };
+        Ok(Adapter { name, software: fallback || is_software(&words.join(" ")), limits })
     }
 
     pub async fn initialise() -> Result<Device, String> {
@@ -90,7 +97,7 @@ mod platform {
 
 #[cfg(not(target_family = "wasm"))]
 mod platform {
-    use super::{Adapter, is_software};
+    use super::{Adapter, Limits, is_software};
     use burn::tensor::Device;
     use std::sync::OnceLock;
 
@@ -100,7 +107,7 @@ mod platform {
     pub async fn adapter() -> Result<Adapter, String> {
         let device = initialise().await?;
         let name = device.identity().map_or_else(|| "GPU".to_string(), |identity| format!("{identity:?}"));
-        Ok(Adapter { software: is_software(&name), name })
+        Ok(Adapter { software: is_software(&name), name, limits: Limits::None })
     }
 
     pub async fn initialise() -> Result<Device, String> {
@@ -124,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_cpu_is_there_when_asked_for() {
-        let (_, report) = pollster::block_on(choose(DeviceChoice::Cpu)).unwrap();
+        let (_, report, _) = pollster::block_on(choose(DeviceChoice::Cpu)).unwrap();
         assert_eq!((report.device, report.notice), (DeviceChoice::Cpu, None));
     }
 }

@@ -9,8 +9,11 @@ pub mod clock;
 #[cfg(target_family = "wasm")]
 pub mod constructors;
 pub mod device;
+pub mod fit;
 pub mod folder;
 pub mod loaded;
+pub mod models;
+pub mod starter;
 pub mod tuning;
 #[cfg(target_family = "wasm")]
 pub mod worker;

@@ -1,9 +1,10 @@
-//! The fine-tuning job: a folder and settings -> checkpoints in a store.
+//! The fine-tuning job: a folder and settings, or a checkpoint whose run goes on -> checkpoints in a store.
 //!
-//! Comes in: an imported [`Folder`], [`TuneSettings`], a device, a store. Goes out: [`TuneEvent`]s, and a checkpoint
-//! after each epoch and when the user stops. Never touches the page.
+//! Comes in: an imported [`Folder`], [`TuneSettings`] or a checkpoint's id, a device, a store. Goes out:
+//! [`TuneEvent`]s, and a checkpoint after each epoch and when the user stops. Never touches the page.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use burn::module::Module;
@@ -12,15 +13,23 @@ use burn::tensor::Device;
 use super::clock::{self, Breath};
 use super::folder::{Folder, FolderClips};
 use super::loaded::{LoadedModel, OpenError};
-use crate::model::classifier::VideoMae;
+use super::starter;
 use crate::model::config::VideoMaeConfig;
 use crate::model::weights;
-use crate::protocol::{CheckpointSummary, Evaluation, TuneEvent};
-use crate::storage::checkpoint::preprocessor_json;
+use crate::protocol::{CheckpointSummary, EpochReport, Evaluation, Origin, TuneEvent};
+use crate::storage::checkpoint::WEIGHTS;
+use crate::storage::preprocessor::preprocessor_json;
 use crate::storage::{Checkpoint, CheckpointStore, StorageError};
-use crate::train::run::{self, Observer, Run, TuneError};
+use crate::tensors::{NumberFormat, TensorFiles};
+use crate::train::optimizer::AdamW;
+use crate::train::record::{self, Manifest, Outcomes, Progress, RunRecord, StepRecord};
+use crate::train::run::{self, Best, Moment, Observer, Resumption, Run, TuneError, steps_per_epoch};
 use crate::train::settings::{StartFrom, TuneSettings};
 use crate::video::clip::ClipLoader;
+
+/// The optimizer's moments in a training state, before each parameter's name; PyTorch's own words.
+const FIRST_MOMENT: &str = "exp_avg.";
+const SECOND_MOMENT: &str = "exp_avg_sq.";
 
 /// Why a fine-tuning job ended before its time; each a sentence.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +38,12 @@ pub enum JobError {
     Settings(String),
     #[error("{0}")]
     Data(String),
+    #[error("\"{0}\" cannot go on: only the newest checkpoint of an unfinished run can. Fine-tune from it instead.")]
+    NotResumable(String),
+    #[error(
+        "This run cannot go on with this folder: {0}. Choose the folder that the run began with, or fine-tune from the checkpoint."
+    )]
+    OtherData(String),
     #[error("{0}")]
     Open(#[from] OpenError),
     #[error("{0}")]
@@ -37,112 +52,240 @@ pub enum JobError {
     Tune(#[from] TuneError),
 }
 
-/// Fine-tunes on `folder`; `stop` ends it after the current step, keeping what was learnt.
-/// Goes out: the id of the run's best checkpoint.
+/// What a job works with.
+pub struct Workplace<'a, Store> {
+    pub folder: &'a Folder,
+    pub store: &'a Store,
+    pub device: &'a Device,
+    /// Ends the run after its current step, keeping what was learnt.
+    pub stop: Rc<Cell<bool>>,
+}
+
+/// Fine-tunes on a folder. Goes out: the id of the run's best checkpoint.
 pub async fn tune<Store: CheckpointStore>(
     settings: &TuneSettings,
-    folder: &Folder,
-    store: &Store,
-    device: &Device,
-    stop: Rc<Cell<bool>>,
+    place: Workplace<'_, Store>,
     report: impl FnMut(TuneEvent),
 ) -> Result<String, JobError> {
     if let Some((_, sentence)) = settings.problems().into_iter().next() {
         return Err(JobError::Settings(sentence));
     }
-    if let Some(reason) = &folder.catalogue.blocked {
+    if let Some(reason) = &place.folder.catalogue.blocked {
         return Err(JobError::Data(reason.clone()));
     }
-    let labels: Vec<String> = folder.catalogue.classes.iter().map(|class| class.name.clone()).collect();
-    let device = device.clone().autodiff();
-    let loaded = match &settings.start {
-        StartFrom::Size(size) => LoadedModel::fresh(*size, &labels, settings.clip_seconds, settings.seed, &device),
-        StartFrom::Checkpoint(id) => {
-            let checkpoint = store.load(id).await?;
-            LoadedModel::open_for(&checkpoint, &labels, settings.clip_seconds, settings.seed, &device)?
+    let data = Manifest::of(&place.folder.catalogue);
+    let device = place.device.clone().autodiff();
+    let (seconds, seed) = (settings.clip_seconds, settings.seed);
+    let (loaded, origin) = match &settings.start {
+        StartFrom::Size(size) => {
+            let origin = Origin { source: "random weights".into(), ..Origin::default() };
+            (LoadedModel::fresh(*size, &data.classes, seconds, seed, &device), origin)
+        }
+        start => {
+            let checkpoint = match start {
+                StartFrom::Checkpoint(id) => place.store.load(id).await?,
+                _ => starter::checkpoint().await.map_err(OpenError::from)?,
+            };
+            let loaded = LoadedModel::open_for(&checkpoint, &data.classes, seconds, seed, &device).await?;
+            (loaded, checkpoint.summary.origin)
         }
     };
-    let LoadedModel { model, config, normalisation, shape, clip_seconds } = loaded;
-    let source = FolderClips { folder, loader: ClipLoader::new(shape, clip_seconds) };
+    let clips = data.count(crate::dataset::Split::Train);
+    let record = RunRecord {
+        format: record::FORMAT,
+        settings: settings.clone(),
+        data,
+        origin,
+        steps_per_epoch: steps_per_epoch(settings, clips),
+        progress: Progress::default(),
+        steps: Vec::new(),
+        epochs: Vec::new(),
+        validation: None,
+        test: None,
+    };
     let run_id = format!("run-{:.0}", clock::seconds() * 1e3);
-    let mut observer = Keeper {
-        best_id: checkpoint_id(&run_id, 0),
+    go(place, loaded, record, run_id, None, report).await
+}
+
+/// Goes on with the run of a checkpoint, as if it had never stopped. Goes out: the id of the run's best checkpoint.
+pub async fn resume<Store: CheckpointStore>(
+    id: &str,
+    place: Workplace<'_, Store>,
+    report: impl FnMut(TuneEvent),
+) -> Result<String, JobError> {
+    let checkpoint = place.store.load(id).await?;
+    let not_resumable = || JobError::NotResumable(checkpoint.summary.name.clone());
+    let (Some(record), Some(state)) = (checkpoint.record.clone(), &checkpoint.training) else {
+        return Err(not_resumable());
+    };
+    if let Some(difference) = record.data.difference(&Manifest::of(&place.folder.catalogue)) {
+        return Err(JobError::OtherData(difference));
+    }
+    let device = place.device.clone().autodiff();
+    let mut loaded = LoadedModel::open(&checkpoint, &device).await?;
+    loaded.clip_seconds = record.settings.clip_seconds;
+    let tensors = TensorFiles::open_safetensors("training_state.safetensors", state).await;
+    let tensors = tensors.map_err(|error| OpenError::from(weights::WeightsError::from(error)))?;
+    let moments = async |prefix| weights::read(&loaded.model, &loaded.config, &tensors, prefix).await;
+    let first = moments(FIRST_MOMENT).await.map_err(OpenError::from)?;
+    let second = moments(SECOND_MOMENT).await.map_err(OpenError::from)?;
+    if first.len() != second.len() || first.len() != weights::count(&loaded.model, &loaded.config) {
+        return Err(not_resumable());
+    }
+    let optimizer = AdamW::restored(record.settings.weight_decay, record.progress.step, first, second);
+    let run_id = checkpoint.summary.run.clone();
+    let best = best_of(&place, &run_id).await?;
+    let resumption = Resumption { progress: record.progress, optimizer, best };
+    go(place, loaded, record, run_id, Some(resumption), report).await
+}
+
+/// The best checkpoint of a run, where the store has it.
+async fn best_of<Store: CheckpointStore>(place: &Workplace<'_, Store>, run_id: &str) -> Result<Option<Best>, JobError> {
+    let listed = place.store.list().await?;
+    let Some(summary) = listed.into_iter().find(|summary| summary.run == run_id && summary.best) else {
+        return Ok(None);
+    };
+    let checkpoint = place.store.load(&summary.id).await?;
+    let model = LoadedModel::open(&checkpoint, place.device).await?.model;
+    Ok(Some(Best { model, epoch: summary.epoch, validation: summary.validation }))
+}
+
+async fn go<Store: CheckpointStore>(
+    place: Workplace<'_, Store>,
+    loaded: LoadedModel,
+    record: RunRecord,
+    run_id: String,
+    resumption: Option<Resumption>,
+    report: impl FnMut(TuneEvent),
+) -> Result<String, JobError> {
+    let LoadedModel { model, config, normalisation, shape, clip_seconds } = loaded;
+    let settings = record.settings.clone();
+    let classes = record.data.classes.len();
+    let best = resumption.as_ref().and_then(|resumption| resumption.best.as_ref());
+    let mut keeper = Keeper {
+        best_id: checkpoint_id(&run_id, best.map_or(0, |best| best.epoch)),
+        best: best.map(|best| best.validation),
         preprocessor: preprocessor_json(shape.height, shape.width, normalisation),
-        best: None,
         breath: Breath::default(),
         run_id,
+        record,
         config: &config,
-        settings,
-        store,
-        stop,
+        store: place.store,
+        stop: place.stop,
         report,
     };
-    let examples = folder.examples();
-    let run = Run { settings, examples: &examples, source: &source, shape: &shape, device: &device };
-    run::tune(run, model, &mut observer).await?;
-    Ok(observer.best_id)
+    let source = FolderClips { folder: place.folder, loader: ClipLoader::new(shape, clip_seconds) };
+    let examples = place.folder.examples();
+    let device = place.device.clone().autodiff();
+    let run =
+        Run { settings: &settings, examples: &examples, source: &source, shape: &shape, classes, device: &device };
+    run::tune(run, model, resumption, &mut keeper).await?;
+    Ok(keeper.best_id)
 }
 
 fn checkpoint_id(run_id: &str, epoch: usize) -> String {
     format!("{run_id}-epoch-{epoch:04}")
 }
 
-/// Watches a run for a job: keeps its checkpoints and passes its events on.
+/// Watches a run for a job: keeps its record and its checkpoints, and passes its events on.
 struct Keeper<'a, Store, Report> {
     run_id: String,
+    record: RunRecord,
     config: &'a VideoMaeConfig,
     preprocessor: String,
-    settings: &'a TuneSettings,
     store: &'a Store,
     stop: Rc<Cell<bool>>,
     report: Report,
     breath: Breath,
     best_id: String,
-    best: Option<Evaluation>,
+    best: Option<Option<Evaluation>>,
 }
 
-impl<Store: CheckpointStore, Report: FnMut(TuneEvent)> Observer for Keeper<'_, Store, Report> {
-    fn event(&mut self, event: TuneEvent) {
-        (self.report)(event);
-    }
-
-    async fn checkpoint(
-        &mut self,
-        model: &VideoMae,
-        epoch: usize,
-        validation: Option<Evaluation>,
-    ) -> Result<(), TuneError> {
-        let weights = weights::save(model, self.config).await?;
-        let id = checkpoint_id(&self.run_id, epoch);
-        if epoch == 1 || run::is_better(validation, self.best) {
-            self.best = validation;
-            self.best_id = id.clone();
-        }
-        let summary = CheckpointSummary {
-            id,
-            name: format!("{}, epoch {epoch}", self.settings.name),
+impl<Store, Report> Keeper<'_, Store, Report> {
+    fn summary(&self, moment: &Moment<'_>, bytes: u64) -> CheckpointSummary {
+        let epoch = moment.progress.epoch;
+        CheckpointSummary {
+            id: checkpoint_id(&self.run_id, epoch),
+            name: format!("{}, epoch {epoch}", self.record.settings.name),
             run: self.run_id.clone(),
             created: clock::seconds() * 1e3,
             epoch,
             labels: self.config.labels(),
-            parameters: model.num_params(),
-            bytes: weights.len(),
-            validation,
+            parameters: moment.model.num_params(),
+            bytes: bytes as usize,
+            validation: moment.validation.as_ref().map(|validation| validation.evaluation),
             test: None,
             best: false,
             frames: self.config.num_frames,
             image_size: self.config.image_size.height_width()[0],
-            clip_seconds: self.settings.clip_seconds,
+            clip_seconds: self.record.settings.clip_seconds,
+            origin: self.record.origin.clone(),
+            resumable: moment.unfinished,
+        }
+    }
+
+    /// An epoch that is trained on after a stop is told once, as a whole.
+    fn tell_epoch(&mut self, epoch: EpochReport) {
+        self.record.epochs.retain(|other| other.epoch != epoch.epoch);
+        self.record.epochs.push(epoch);
+    }
+}
+
+/// The optimizer's moments under the parameters' names.
+async fn training_state(
+    moment: &Moment<'_>,
+    config: &VideoMaeConfig,
+) -> Result<crate::files::FileSource, weights::WeightsError> {
+    let optimizer = moment.optimizer;
+    let metadata = BTreeMap::from([
+        ("format".to_string(), "pt".to_string()),
+        ("step".to_string(), moment.progress.step.to_string()),
+        ("epoch".to_string(), moment.progress.epoch.to_string()),
+    ]);
+    let choices: [(&str, weights::Choice<'_>); 2] =
+        [(FIRST_MOMENT, &|_, id| optimizer.first_moment(id)), (SECOND_MOMENT, &|_, id| optimizer.second_moment(id))];
+    weights::write(moment.model, config, &choices, NumberFormat::F32, &metadata).await
+}
+
+impl<Store: CheckpointStore, Report: FnMut(TuneEvent)> Observer for Keeper<'_, Store, Report> {
+    fn event(&mut self, event: TuneEvent) {
+        match &event {
+            TuneEvent::Step(step) => self.record.steps.push(StepRecord {
+                loss: step.loss,
+                learning_rate: step.learning_rate,
+                gradient_norm: step.gradient_norm,
+            }),
+            TuneEvent::Epoch(epoch) => self.tell_epoch(epoch.clone()),
+            _ => {}
+        }
+        (self.report)(event);
+    }
+
+    async fn checkpoint(&mut self, moment: Moment<'_>) -> Result<(), TuneError> {
+        let weights = weights::save(moment.model, self.config, NumberFormat::F32).await?;
+        let training = if moment.unfinished { Some(training_state(&moment, self.config).await?) } else { None };
+        let summary = self.summary(&moment, weights.len());
+        if self.best.is_none_or(|best| run::is_better(summary.validation, best)) {
+            self.best = Some(summary.validation);
+            self.best_id = summary.id.clone();
+        }
+        self.record.progress = moment.progress;
+        self.record.validation = moment.validation;
+        let wrong = |error: &dyn std::fmt::Display| TuneError::Storage(error.to_string());
+        let checkpoint = Checkpoint {
+            summary,
+            config: serde_json::to_string_pretty(self.config).map_err(|error| wrong(&error))?,
+            preprocessor: self.preprocessor.clone(),
+            weights: vec![(WEIGHTS.to_string(), weights)],
+            record: Some(self.record.clone()),
+            training,
         };
-        let config =
-            serde_json::to_string_pretty(self.config).map_err(|error| TuneError::Storage(error.to_string()))?;
-        let checkpoint = Checkpoint { summary, config, preprocessor: self.preprocessor.clone(), weights };
-        let saved = self.store.save(&checkpoint).await.map_err(|error| TuneError::Storage(error.to_string()))?;
+        let saved = self.store.save(&checkpoint).await.map_err(|error| wrong(&error))?;
         self.event(TuneEvent::Saved(saved));
         Ok(())
     }
 
-    async fn tested(&mut self, epoch: usize, test: Evaluation) -> Result<(), TuneError> {
+    async fn tested(&mut self, epoch: usize, test: Outcomes) -> Result<(), TuneError> {
         let id = checkpoint_id(&self.run_id, epoch);
         self.store.record_test(&id, test).await.map_err(|error| TuneError::Storage(error.to_string()))
     }

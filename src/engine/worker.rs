@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use burn::tensor::Device;
 use futures_util::future::{AbortHandle, abortable};
-use js_sys::{Array, Object, Reflect, Uint8Array};
+use js_sys::{Array, Object, Reflect};
 use serde::Serialize;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
@@ -17,12 +17,16 @@ use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
 
 use super::classification::{ClassifyError, classify};
 use super::device;
+use super::fit::{self, Limits};
 use super::folder::{Folder, unusable};
 use super::loaded::{IMAGENET, LoadedModel, clip_shape, clip_shape_of};
-use super::tuning;
-use crate::protocol::{Command, Event, JobId, Report, Request};
+use super::{models, starter, tuning};
+use crate::hub;
+use crate::model::config::VideoMaeConfig;
+use crate::protocol::{CheckpointSummary, Command, Event, Hub, JobId, LoadReport, Numbers, Origin, Report, Request};
+use crate::storage::CheckpointStore;
+use crate::storage::checkpoint::{Checkpoint, NamedFile, Stranger};
 use crate::storage::indexed_db::IndexedDbStore;
-use crate::storage::{CheckpointStore, archive};
 use crate::train::settings::{StartFrom, TuneSettings};
 use crate::video::VideoSource;
 use crate::video::clip::{ClipLoader, View};
@@ -47,6 +51,7 @@ struct Running {
 struct Engine {
     scope: DedicatedWorkerGlobalScope,
     device: RefCell<Option<Device>>,
+    limits: Cell<Limits>,
     folder: RefCell<Option<Rc<Folder>>>,
     store: IndexedDbStore,
     running: RefCell<HashMap<JobId, Running>>,
@@ -63,6 +68,7 @@ impl Engine {
         Self {
             scope,
             device: RefCell::default(),
+            limits: Cell::new(Limits::Wasm),
             folder: RefCell::default(),
             store: IndexedDbStore::default(),
             running: RefCell::default(),
@@ -126,14 +132,16 @@ impl Engine {
     async fn run(&self, job: JobId, command: Command, files: Vec<File>, stop: Rc<Cell<bool>>) -> Outcome {
         match command {
             Command::Start { device } => {
-                let (device, report) = device::choose(device).await.map_err(sentence)?;
+                let (device, report, limits) = device::choose(device).await.map_err(sentence)?;
                 *self.device.borrow_mut() = Some(device);
+                self.limits.set(limits);
                 self.report(job, Event::Ready(report));
                 Ok(())
             }
             Command::Import { paths } => self.import(job, paths, files).await,
             Command::Preview { video, settings, seed } => self.preview(job, video, &settings, seed).await,
-            Command::Tune { settings } => self.tune(job, &settings, stop).await,
+            Command::Tune { settings } => self.tune(job, Run::New(&settings), stop).await,
+            Command::Resume { checkpoint } => self.tune(job, Run::Old(&checkpoint), stop).await,
             Command::ListCheckpoints => self.list(job).await,
             Command::RenameCheckpoint { id, name } => {
                 self.store.rename(&id, &name).await.map_err(sentence)?;
@@ -143,8 +151,13 @@ impl Engine {
                 self.store.delete(&id).await.map_err(sentence)?;
                 self.list(job).await
             }
-            Command::ExportCheckpoint { id } => self.export(job, &id).await,
-            Command::ImportCheckpoint { file_name } => self.import_checkpoint(job, &file_name, files).await,
+            Command::ExportCheckpoint { id, numbers } => self.export(job, &id, numbers).await,
+            Command::ImportCheckpoint { paths } => self.import_checkpoint(job, paths, files).await,
+            Command::Download { model, hub } => self.download(job, &model, &hub).await,
+            Command::Push { id, numbers, repository, private, hub } => {
+                self.push(job, &id, numbers, &repository, private, &hub).await
+            }
+            Command::AskFit { start, batch } => self.ask_fit(job, &start, batch).await,
             Command::Classify { checkpoint, top, .. } => self.classify(job, &checkpoint, files, top).await,
             // Answered where they arrive.
             Command::Cancel { .. } | Command::StopTuning { .. } => Ok(()),
@@ -178,9 +191,7 @@ impl Engine {
         let folder = self.folder()?;
         let shape = match &settings.start {
             StartFrom::Size(size) => clip_shape(&size.config(&[]), IMAGENET),
-            StartFrom::Checkpoint(id) => {
-                clip_shape_of(&self.store.load(id).await.map_err(sentence)?).map_err(sentence)?
-            }
+            start => clip_shape_of(&self.beginning(start).await?).map_err(sentence)?,
         };
         let loader = ClipLoader::new(shape, settings.clip_seconds);
         let view = View::Training { seed, horizontal_flip: settings.horizontal_flip };
@@ -191,14 +202,35 @@ impl Engine {
         Ok(())
     }
 
-    async fn tune(&self, job: JobId, settings: &TuneSettings, stop: Rc<Cell<bool>>) -> Outcome {
+    async fn tune(&self, job: JobId, run: Run<'_>, stop: Rc<Cell<bool>>) -> Outcome {
         let (folder, device) = (self.folder()?, self.device()?);
         if self.tuning.get() {
             return Err("A model is being fine-tuned already. Wait until it is done, or stop it.".into());
         }
         let _claim = Claim::new(&self.tuning);
         let report = |event| self.report(job, Event::Tune(event));
-        tuning::tune(settings, &folder, &self.store, &device, stop, report).await.map_err(sentence)?;
+        let place = tuning::Workplace { folder: &folder, store: &self.store, device: &device, stop };
+        let ended = match run {
+            Run::New(settings) => tuning::tune(settings, place, report).await,
+            Run::Old(checkpoint) => tuning::resume(checkpoint, place, report).await,
+        };
+        ended.map(|_| ()).map_err(sentence)
+    }
+
+    /// The checkpoint that a run starts from, where it starts from one.
+    async fn beginning(&self, start: &StartFrom) -> Result<Checkpoint, String> {
+        match start {
+            StartFrom::Checkpoint(id) => self.store.load(id).await.map_err(sentence),
+            _ => starter::checkpoint().await.map_err(sentence),
+        }
+    }
+
+    async fn ask_fit(&self, job: JobId, start: &StartFrom, batch: usize) -> Outcome {
+        let config = match start {
+            StartFrom::Size(size) => size.config(&[]),
+            start => VideoMaeConfig::from_json(&self.beginning(start).await?.config).map_err(sentence)?,
+        };
+        self.report(job, Event::Fit(fit::estimate(&config, batch, self.limits.get())));
         Ok(())
     }
 
@@ -208,30 +240,67 @@ impl Engine {
         Ok(())
     }
 
-    async fn export(&self, job: JobId, id: &str) -> Outcome {
+    async fn export(&self, job: JobId, id: &str, numbers: Numbers) -> Outcome {
         let checkpoint = self.store.load(id).await.map_err(sentence)?;
-        let file_name = archive::file_name(&checkpoint.summary.name);
-        let bytes = archive::export(&checkpoint).map_err(sentence)?;
-        let parts = Array::of1(&Uint8Array::from(bytes.as_slice()));
-        let blob = web_sys::Blob::new_with_u8_array_sequence(&parts).map_err(|_| {
-            "The browser could not make a file of this size. Close other tabs and try again.".to_string()
-        })?;
+        let name = &checkpoint.summary.name;
+        let failed = |error: &dyn std::fmt::Display| format!("\"{name}\" could not be exported: {error}");
+        let (file_name, zip) = models::zip(&checkpoint, numbers).await.map_err(|error| failed(&error))?;
+        let blob = zip.to_blob().map_err(|error| failed(&error))?;
         self.report_with(job, Event::Exported { file_name }, &Array::of1(&blob));
         Ok(())
     }
 
-    async fn import_checkpoint(&self, job: JobId, file_name: &str, files: Vec<File>) -> Outcome {
-        let file = files.first().ok_or("No file came with the request. Choose the file again.")?;
-        let bytes = wasm_bindgen_futures::JsFuture::from(file.array_buffer())
-            .await
-            .map_err(|_| format!("\"{file_name}\" could not be read. Choose the file again."))?;
-        let bytes = Uint8Array::new(&bytes).to_vec();
-        let id = format!("imported-{:.0}", super::clock::seconds() * 1e3);
-        let created = super::clock::seconds() * 1e3;
-        let checkpoint =
-            archive::import(&bytes, file_name, &id, created).map_err(|error| format!("\"{file_name}\": {error}"))?;
-        LoadedModel::open(&checkpoint, &Device::flex()).map_err(|error| format!("\"{file_name}\": {error}"))?;
-        self.store.save(&checkpoint).await.map_err(sentence)?;
+    async fn import_checkpoint(&self, job: JobId, paths: Vec<String>, files: Vec<File>) -> Outcome {
+        let first = paths.first().ok_or("No file came with the request. Choose the files again.")?;
+        // The folder that was chosen, or the one file.
+        let name = first.split(['/', '\\']).next().unwrap_or(first).to_string();
+        let chosen: Vec<NamedFile> =
+            paths.iter().cloned().zip(files).map(|(path, file)| (path, web_sys::Blob::from(file).into())).collect();
+        let origin = Origin { source: name.clone(), ..Origin::default() };
+        let stranger = stranger(name.strip_suffix(".zip").unwrap_or(&name), origin);
+        let failed = |error: models::ModelError| format!("\"{name}\": {error}");
+        let files = models::model_files(chosen).map_err(failed)?;
+        let (checkpoint, report) = models::keep(files, &stranger, &self.store).await.map_err(failed)?;
+        self.added(job, checkpoint, report).await
+    }
+
+    async fn download(&self, job: JobId, model: &str, hub: &Hub) -> Outcome {
+        let progress =
+            |file: &str, done, total| self.report(job, Event::Transferring { file: file.to_string(), done, total });
+        let fetched = hub::fetch(model, hub, progress).await.map_err(sentence)?;
+        let origin = Origin {
+            source: fetched.repository.clone(),
+            revision: Some(fetched.revision.clone()),
+            licence: fetched.licence.clone(),
+        };
+        let name = fetched.repository.rsplit('/').next().unwrap_or(model);
+        let stranger = stranger(name, origin);
+        let kept = models::keep(fetched.files.clone(), &stranger, &self.store).await;
+        let (checkpoint, report) = kept.map_err(|error| format!("\"{model}\": {error}"))?;
+        hub::forget(&fetched).await;
+        self.added(job, checkpoint, report).await
+    }
+
+    async fn push(
+        &self,
+        job: JobId,
+        id: &str,
+        numbers: Numbers,
+        repository: &str,
+        private: bool,
+        hub: &Hub,
+    ) -> Outcome {
+        let checkpoint = self.store.load(id).await.map_err(sentence)?;
+        let files = crate::export::files(&checkpoint, numbers).await.map_err(sentence)?;
+        let progress =
+            |file: &str, done, total| self.report(job, Event::Transferring { file: file.to_string(), done, total });
+        let address = hub::push::push(&files, repository, private, hub, progress).await.map_err(sentence)?;
+        self.report(job, Event::Pushed { address });
+        Ok(())
+    }
+
+    async fn added(&self, job: JobId, checkpoint: CheckpointSummary, report: LoadReport) -> Outcome {
+        self.report(job, Event::Added { checkpoint: Box::new(checkpoint), report });
         self.list(job).await
     }
 
@@ -258,7 +327,7 @@ impl Engine {
             return Ok(loaded.clone());
         }
         let checkpoint = self.store.load(id).await.map_err(sentence)?;
-        let loaded = LoadedModel::open(&checkpoint, device).map_err(sentence)?;
+        let loaded = LoadedModel::open(&checkpoint, device).await.map_err(sentence)?;
         let loader = ClipLoader::new(loaded.shape, loaded.clip_seconds);
         let loaded = Rc::new((loaded, loader));
         *self.loaded.borrow_mut() = Some((id.to_string(), loaded.clone()));
@@ -289,6 +358,19 @@ impl Engine {
         // The page is the only listener; without it there is nobody to tell.
         let _ = self.scope.post_message(&envelope);
     }
+}
+
+/// What a fine-tuning job runs.
+enum Run<'a> {
+    New(&'a TuneSettings),
+    /// Goes on from a checkpoint.
+    Old(&'a str),
+}
+
+/// A model from elsewhere, under an id of its own.
+fn stranger(name: &str, origin: Origin) -> Stranger {
+    let created = super::clock::seconds() * 1e3;
+    Stranger { id: format!("model-{created:.0}"), name: name.to_string(), created, origin }
 }
 
 /// A file under a key that changes with its contents.

@@ -31,16 +31,29 @@ impl VideoMae {
     /// A model for a checked configuration; weights are drawn from `seed` on the host, so that they are the same on
     /// every device: N(0, initializer_range) for matrices, 0 for biases, 1 and 0 for norms.
     pub fn new(config: &VideoMaeConfig, seed: u64, device: &Device) -> Self {
+        weights::randomise(Self::unfilled(config, device), config.initializer_range, seed)
+    }
+
+    /// A model whose weights are still to be loaded: none is drawn, and none takes memory yet.
+    pub fn unfilled(config: &VideoMaeConfig, device: &Device) -> Self {
         let width = config.hidden_size;
         let norm = |epsilon| LayerNormConfig::new(width).with_epsilon(epsilon).init(device);
-        let model = Self {
+        Self {
             embeddings: Embeddings::new(config, device),
             layers: (0..config.num_hidden_layers).map(|_| EncoderLayer::new(config, device)).collect(),
             final_norm: (!config.use_mean_pooling).then(|| norm(config.layer_norm_eps)),
             pooled_norm: config.use_mean_pooling.then(|| norm(POOLED_NORM_EPSILON)),
-            head: LinearConfig::new(width, config.id2label.len().max(1)).init(device),
-        };
-        weights::randomise(model, config.initializer_range, seed)
+            head: Self::head(config, device),
+        }
+    }
+
+    /// A new head for the configuration's labels, drawn as the Trainer draws it: N(0, initializer_range), bias 0.
+    pub fn fresh_head(config: &VideoMaeConfig, seed: u64, device: &Device) -> Linear {
+        weights::randomise(Self::head(config, device), config.initializer_range, seed)
+    }
+
+    fn head(config: &VideoMaeConfig, device: &Device) -> Linear {
+        LinearConfig::new(config.hidden_size, config.id2label.len().max(1)).init(device)
     }
 
     /// [B, T, C, H, W] -> [B, K].

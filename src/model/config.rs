@@ -204,6 +204,13 @@ impl VideoMaeConfig {
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             return wrong("hidden_size is not a multiple of num_attention_heads");
         }
+        if self.num_hidden_layers > 512 {
+            return wrong("more than 512 layers");
+        }
+        let tokens = self.grid().iter().try_fold(1usize, |product, &side| product.checked_mul(side));
+        if tokens.is_none_or(|tokens| tokens > 1 << 16) {
+            return wrong("a clip has more than 65536 tokens");
+        }
         let ids = self.id2label.keys().copied();
         if !ids.eq(0..self.id2label.len()) {
             return wrong("id2label does not number its labels from 0");

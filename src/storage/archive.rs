@@ -1,16 +1,20 @@
-//! A checkpoint as one file: a zip in the Hub's layout, which `transformers` opens once it is unpacked.
+//! A model as one file: a zip in the Hub's layout, which `transformers` opens once it is unpacked.
 //!
-//! Comes in: a [`Checkpoint`], or the bytes of a zip that anybody may have made. Goes out: the bytes of a zip, or a
-//! checkpoint whose files fit together. Never writes to a disk, so names in a zip lead nowhere; never holds more
-//! than the file's own size beside the file.
+//! Comes in: named files, or a zip that anybody may have made. Goes out: a zip, or the model's files in one. Never
+//! writes to a disk, so names in a zip lead nowhere; stored entries are never copied, and one piece at a time is in
+//! memory.
 
-use std::io::{Cursor, Read, Write};
+use std::io::{Read, Write};
 
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
-use super::checkpoint::{CONFIG, Checkpoint, CheckpointError, PREPROCESSOR, SUMMARY, WEIGHTS, summary_json};
+use super::checkpoint::{CONFIG, CheckpointError, NamedFile, belongs_to_a_model};
+use crate::files::{FileError, FileSink, FileSource, PIECE, SourceReader};
+
+/// Weights hardly shrink and texts are small: whatever grows more than this when unpacked is no model.
+const MOST_GROWTH: u64 = 200;
 
 /// Why a file was not exported or imported. Each is the end of a sentence that names the file.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -19,76 +23,130 @@ pub enum ArchiveError {
         "it is not a zip file; choose a model that was exported by Cliptune, or a zip of a Hugging Face model's folder"
     )]
     NotZip,
-    #[error("it has no {0}; a model has config.json, preprocessor_config.json and model.safetensors")]
-    MissingEntry(&'static str),
-    #[error(
-        "its weights are not in the safetensors form; save the model again with transformers, in one model.safetensors"
-    )]
-    OtherWeights,
     #[error("it holds more than one model; zip the folder of one")]
     SeveralModels,
-    #[error("{0} in it is compressed; zip the files again without compression (zip -0)")]
-    Compressed(&'static str),
+    #[error(
+        "{0} in it is compressed in a way that is not known here; zip the files again without compression (zip -0)"
+    )]
+    Compressed(String),
     #[error("{0} in it is protected by a password; zip the files again without one")]
-    Encrypted(&'static str),
+    Encrypted(String),
     #[error("{entry} in it is damaged ({reason}); copy or download the file again")]
-    DamagedEntry { entry: &'static str, reason: String },
+    DamagedEntry { entry: String, reason: String },
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     #[error("the zip cannot be written: {0}")]
     Write(String),
 }
 
-/// The zip's bytes: four entries, stored, with a fixed date, so that equal checkpoints give equal files.
-pub fn export(checkpoint: &Checkpoint) -> Result<Vec<u8>, ArchiveError> {
+impl From<FileError> for ArchiveError {
+    fn from(error: FileError) -> Self {
+        Self::Write(error.to_string())
+    }
+}
+
+/// One zip of the files in their order: stored, with a fixed date, so that equal files give equal zips.
+pub async fn pack(files: &[NamedFile]) -> Result<FileSource, ArchiveError> {
     let wrong = |error: &dyn std::fmt::Display| ArchiveError::Write(error.to_string());
-    let summary = summary_json(&checkpoint.summary)?;
-    let entries: [(&str, &[u8]); 4] = [
-        (CONFIG, checkpoint.config.as_bytes()),
-        (PREPROCESSOR, checkpoint.preprocessor.as_bytes()),
-        (SUMMARY, summary.as_bytes()),
-        (WEIGHTS, &checkpoint.weights),
-    ];
-    // Room for the four headers too, so that the buffer of a large model never grows by doubling.
-    let size: usize = entries.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() + 4096;
-    let mut writer = ZipWriter::new(Cursor::new(Vec::with_capacity(size)));
-    for (name, bytes) in entries {
+    let mut writer = ZipWriter::new_stream(FileSink::new());
+    for (name, file) in files {
         let options = SimpleFileOptions::DEFAULT
             .compression_method(CompressionMethod::Stored)
             .last_modified_time(DateTime::DEFAULT)
-            .large_file(u32::try_from(bytes.len()).is_err());
+            .large_file(u32::try_from(file.len()).is_err());
         writer.start_file(name, options).map_err(|error| wrong(&error))?;
-        writer.write_all(bytes).map_err(|error| wrong(&error))?;
+        let mut at = 0;
+        while at < file.len() {
+            let end = (at + PIECE).min(file.len());
+            writer.write_all(&file.read(at..end).await?).map_err(|error| wrong(&error))?;
+            at = end;
+        }
     }
     let finished = writer.finish().map_err(|error| wrong(&error))?;
-    Ok(finished.into_inner())
+    Ok(finished.into_inner().finish().await?)
 }
 
-/// The checkpoint in a zip: our own export, or the three files of any Hub model, at the top or in one folder.
-///
-/// It becomes a run of its own under `id`, so that it never takes the place of another checkpoint. `file_name` and
-/// `now` (milliseconds since 1970, UTC) stand in where no `cliptune.json` tells a name and a time.
-pub fn import(bytes: &[u8], file_name: &str, id: &str, now: f64) -> Result<Checkpoint, ArchiveError> {
-    let mut model = ModelEntries::open(bytes)?;
-    let config = model.text(CONFIG)?.ok_or(ArchiveError::MissingEntry(CONFIG))?;
-    let preprocessor = model.text(PREPROCESSOR)?.ok_or(ArchiveError::MissingEntry(PREPROCESSOR))?;
-    let summary = model.text(SUMMARY)?;
-    let weights = match model.bytes(WEIGHTS)? {
-        Some(weights) => weights,
-        None if model.has_other_weights() => return Err(ArchiveError::OtherWeights),
-        None => return Err(ArchiveError::MissingEntry(WEIGHTS)),
-    };
-    let mut checkpoint = match summary {
-        Some(summary) => Checkpoint::from_files_with_summary(&summary, config, preprocessor, weights)?,
-        None => {
-            let name = file_name.rsplit(['/', '\\']).next().unwrap_or(file_name);
-            let name = name.strip_suffix(".zip").unwrap_or(name);
-            Checkpoint::from_files(id, name, now, config, preprocessor, weights)?
+/// The model's files in a zip: our own export, or any Hub model's, at the top or in one folder. Each entry is read
+/// once and its checksum compared.
+pub fn unpack(zip: &FileSource) -> Result<Vec<NamedFile>, ArchiveError> {
+    let mut archive = ZipArchive::new(zip.reader()).map_err(|_| ArchiveError::NotZip)?;
+    let folder = model_folder(&archive)?;
+    let names: Vec<String> = archive.file_names().filter_map(|name| Some(name.ok()?.to_string())).collect();
+    let mut files = Vec::new();
+    for name in names {
+        if let Some(file) = name.strip_prefix(&folder)
+            && belongs_to_a_model(file)
+        {
+            files.push((file.to_string(), entry(&mut archive, zip, &name, file)?));
         }
+    }
+    Ok(files)
+}
+
+/// The folder in the zip that holds the model, with its `/`; empty for the top.
+fn model_folder(archive: &ZipArchive<SourceReader>) -> Result<String, ArchiveError> {
+    if archive.index_for_name(CONFIG).is_some() {
+        return Ok(String::new());
+    }
+    let mut folders: Vec<String> = archive
+        .file_names()
+        .filter_map(|name| Some(name.ok()?.strip_suffix(CONFIG)?.to_string()))
+        .filter(|folder| folder.ends_with('/') && folder.matches('/').count() == 1 && folder != "__MACOSX/")
+        .collect();
+    match folders.pop() {
+        Some(folder) if folders.is_empty() => Ok(folder),
+        Some(_) => Err(ArchiveError::SeveralModels),
+        None => Err(CheckpointError::Absent(CONFIG).into()),
+    }
+}
+
+/// One entry: a part of the zip itself where it is stored, else unpacked.
+fn entry(
+    archive: &mut ZipArchive<SourceReader>,
+    zip: &FileSource,
+    name: &str,
+    entry: &str,
+) -> Result<FileSource, ArchiveError> {
+    let damaged = |reason: String| ArchiveError::DamagedEntry { entry: entry.to_string(), reason };
+    let mut file = match archive.by_name(name) {
+        Ok(file) => file,
+        Err(ZipError::CompressionMethodNotSupported(_)) => return Err(ArchiveError::Compressed(entry.to_string())),
+        Err(ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED)) => {
+            return Err(ArchiveError::Encrypted(entry.to_string()));
+        }
+        Err(error) => return Err(damaged(error.to_string())),
     };
-    checkpoint.summary.id = id.to_string();
-    checkpoint.summary.run = id.to_string();
-    Ok(checkpoint)
+    // Sizes are only claims.
+    let (size, packed) = (file.size(), file.compressed_size());
+    if packed > zip.len() || size / MOST_GROWTH > packed {
+        return Err(damaged(format!("it claims {size} bytes, more than the file can hold")));
+    }
+    let stored = file.compression() == CompressionMethod::Stored;
+    let start = file.data_start().filter(|_| stored);
+    let mut unpacked = FileSink::new();
+    let mut piece = vec![0; size.clamp(1, PIECE) as usize];
+    let mut read = 0;
+    loop {
+        // The reader compares the checksum at the entry's end.
+        let count = file.read(&mut piece).map_err(|error| damaged(error.to_string()))?;
+        if count == 0 {
+            break;
+        }
+        read += count as u64;
+        if read > size {
+            return Err(damaged(format!("it holds more than the {size} bytes that it claims")));
+        }
+        if start.is_none() {
+            unpacked.write_all(&piece[..count]).map_err(|error| damaged(error.to_string()))?;
+        }
+    }
+    if read != size {
+        return Err(damaged(format!("{read} of {size} bytes are there")));
+    }
+    match start {
+        Some(start) => zip.slice(start..start.saturating_add(size)).map_err(|error| damaged(error.to_string())),
+        None => unpacked.into_source().map_err(|error| damaged(error.to_string())),
+    }
 }
 
 /// What an exported checkpoint's file is called: its name in letters, digits, `-` and `_`, and `.zip`.
@@ -101,73 +159,6 @@ pub fn file_name(checkpoint_name: &str) -> String {
     // 60 letters of at most 4 bytes stay under every file system's 255.
     let name: String = parts.join("-").chars().take(60).collect();
     if name.is_empty() { "model.zip".to_string() } else { format!("{name}.zip") }
-}
-
-/// A model's entries in a zip, and the folder in the zip that holds them.
-struct ModelEntries<'a> {
-    archive: ZipArchive<Cursor<&'a [u8]>>,
-    /// With its `/`; empty for the top.
-    folder: String,
-    /// The zip's own size in bytes.
-    length: usize,
-}
-
-impl<'a> ModelEntries<'a> {
-    fn open(bytes: &'a [u8]) -> Result<Self, ArchiveError> {
-        let archive = ZipArchive::new(Cursor::new(bytes)).map_err(|_| ArchiveError::NotZip)?;
-        let mut folders: Vec<String> = archive
-            .file_names()
-            .filter_map(|name| Some(name.ok()?.strip_suffix(CONFIG)?.to_string()))
-            .filter(|folder| folder.ends_with('/') && folder.matches('/').count() == 1 && folder != "__MACOSX/")
-            .collect();
-        let folder = if archive.index_for_name(CONFIG).is_some() {
-            String::new()
-        } else if folders.len() > 1 {
-            return Err(ArchiveError::SeveralModels);
-        } else {
-            folders.pop().ok_or(ArchiveError::MissingEntry(CONFIG))?
-        };
-        Ok(Self { archive, folder, length: bytes.len() })
-    }
-
-    fn text(&mut self, entry: &'static str) -> Result<Option<String>, ArchiveError> {
-        let Some(bytes) = self.bytes(entry)? else { return Ok(None) };
-        let damaged = |_| ArchiveError::DamagedEntry { entry, reason: "it is not text".to_string() };
-        String::from_utf8(bytes).map(Some).map_err(damaged)
-    }
-
-    /// None where there is no such entry.
-    fn bytes(&mut self, entry: &'static str) -> Result<Option<Vec<u8>>, ArchiveError> {
-        let damaged = |reason: String| ArchiveError::DamagedEntry { entry, reason };
-        let mut file = match self.archive.by_name(&format!("{}{entry}", self.folder)) {
-            Ok(file) => file,
-            Err(ZipError::FileNotFound) => return Ok(None),
-            Err(ZipError::CompressionMethodNotSupported(_)) => return Err(ArchiveError::Compressed(entry)),
-            Err(ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED)) => {
-                return Err(ArchiveError::Encrypted(entry));
-            }
-            Err(error) => return Err(damaged(error.to_string())),
-        };
-        if file.compression() != CompressionMethod::Stored {
-            return Err(ArchiveError::Compressed(entry));
-        }
-        // The size is only a claim: nothing is reserved for more than the zip can hold.
-        let claimed = file.size();
-        let size = usize::try_from(claimed).ok().filter(|&size| size <= self.length);
-        let size = size.ok_or_else(|| damaged(format!("it claims {claimed} bytes, more than the file has")))?;
-        let mut bytes = Vec::with_capacity(size);
-        file.read_to_end(&mut bytes).map_err(|error| damaged(error.to_string()))?;
-        if bytes.len() != size {
-            return Err(damaged(format!("{} of {size} bytes are there", bytes.len())));
-        }
-        Ok(Some(bytes))
-    }
-
-    fn has_other_weights(&self) -> bool {
-        ["model.safetensors.index.json", "pytorch_model.bin"]
-            .iter()
-            .any(|name| self.archive.index_for_name(&format!("{}{name}", self.folder)).is_some())
-    }
 }
 
 #[cfg(test)]

@@ -1,366 +1,281 @@
-//! One checkpoint, in the Hub's three files and a summary of our own.
+//! One checkpoint: a model's files under the Hub's names, and what they tell.
 //!
-//! Comes in: the text of `config.json` and `preprocessor_config.json`, the bytes of `model.safetensors`.
-//! Goes out: a [`Checkpoint`] whose files are known to fit together, or the sentence that says why they do not.
-//! Never reads a disk, never makes a tensor.
+//! Comes in: files with their names, as a store, a zip, a folder or the Hub has them. Goes out: a [`Checkpoint`] whose
+//! files are known to fit together, or the sentence that says why they do not. Reads texts and the weights' index;
+//! never a tensor's values.
 
-use safetensors::SafeTensors;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
+use super::preprocessor::read_preprocessor;
+use super::summary::{read_summary, summary_json, tidy_name};
+use crate::files::{FileError, FileSource};
 use crate::model::config::{ConfigError, VideoMaeConfig};
-use crate::protocol::{CheckpointSummary, Evaluation};
+use crate::model::weights::{compare, names};
+use crate::protocol::{CheckpointSummary, LoadReport, Origin};
+use crate::tensors::{TensorFiles, TensorsError};
+use crate::train::record::{self, RunRecord};
 use crate::train::settings::GUIDE_CLIP_SECONDS;
 
-/// The Hub's names of the three files, and the name of the file that holds the summary.
+/// The names of a model's files: the Hub's, and those of our own.
 pub const CONFIG: &str = "config.json";
 pub const PREPROCESSOR: &str = "preprocessor_config.json";
 pub const WEIGHTS: &str = "model.safetensors";
+pub const CARD: &str = "README.md";
 pub const SUMMARY: &str = "cliptune.json";
+pub const RECORD: &str = "run.json";
+pub const TRAINING_STATE: &str = "training_state.safetensors";
 
-/// The form of `cliptune.json` that this program writes.
-const SUMMARY_FORMAT: u32 = 1;
-/// Longer names are cut: they come from files that anybody may have written.
-const LONGEST_NAME: usize = 120;
+/// Texts beyond this are no texts of a model.
+const LONGEST_TEXT: u64 = 32 << 20;
 /// As the settings allow.
 const LONGEST_CLIP_SECONDS: f64 = 60.0;
 
+/// A file and its name.
+pub type NamedFile = (String, FileSource);
+
 /// A model that can be opened, exported and trained further.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Checkpoint {
     pub summary: CheckpointSummary,
     /// `config.json`, as it was read or written.
     pub config: String,
     /// `preprocessor_config.json`.
     pub preprocessor: String,
-    /// `model.safetensors`.
-    pub weights: Vec<u8>,
+    /// The files that hold the weights, as they came.
+    pub weights: Vec<NamedFile>,
+    /// What the run was; none where the model was not tuned here.
+    pub record: Option<RunRecord>,
+    /// The optimizer's state, where the run can go on from here.
+    pub training: Option<FileSource>,
 }
 
-/// Why three files are not a model that can be used. Each sentence names its file.
+/// What stands in where no `cliptune.json` tells it.
+#[derive(Clone, Debug)]
+pub struct Stranger {
+    pub id: String,
+    pub name: String,
+    /// Milliseconds since 1970, UTC.
+    pub created: f64,
+    pub origin: Origin,
+}
+
+/// Why files are not a model that can be used. Each sentence names its file.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum CheckpointError {
+    #[error("it has no {0}; a model has config.json, preprocessor_config.json and model.safetensors")]
+    Absent(&'static str),
+    #[error("{name}: {error}")]
+    Unreadable { name: &'static str, error: FileError },
+    #[error("{0} is not text; copy or download it again")]
+    NotText(&'static str),
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error("preprocessor_config.json cannot be used: {0}")]
     Preprocessor(String),
-    #[error("model.safetensors is damaged ({0}); copy or download it again")]
-    Weights(String),
-    #[error("model.safetensors holds no classifier, so it cannot name what a clip shows; choose a fine-tuned model")]
-    NoClassifier,
-    #[error(
-        "config.json names {labels} classes, but model.safetensors scores {scores}; the two are not from one model"
-    )]
+    #[error(transparent)]
+    Weights(#[from] TensorsError),
+    #[error("config.json names {labels} classes, but the weights score {scores}; the two are not from one model")]
     LabelCount { labels: usize, scores: usize },
     #[error("cliptune.json cannot be read: {0}")]
     Summary(String),
-    #[error("cliptune.json was written by a newer Cliptune (format {0}); update Cliptune to open it")]
-    NewerSummary(u32),
+    #[error("{name} was written by a newer Cliptune (format {format}); update Cliptune to open it")]
+    Newer { name: &'static str, format: u32 },
+    #[error("run.json cannot be read: {0}")]
+    Record(String),
 }
 
 impl Checkpoint {
-    /// Three files as a checkpoint that is a run of its own; everything that the files tell is read from them.
-    ///
-    /// `created` is in milliseconds since 1970, UTC. The training loop sets the summary's `run`, `epoch` and
-    /// `validation` afterwards.
-    pub fn from_files(
-        id: &str,
-        name: &str,
-        created: f64,
-        config: String,
-        preprocessor: String,
-        weights: Vec<u8>,
-    ) -> Result<Self, CheckpointError> {
-        let parsed = VideoMaeConfig::from_json(&config)?;
+    /// A model's files as a checkpoint, and what of the weights fits. What only `cliptune.json` can tell is taken from
+    /// it where it is there, and from `stranger` where not.
+    pub async fn from_files(files: Vec<NamedFile>, stranger: &Stranger) -> Result<(Self, LoadReport), CheckpointError> {
+        let mut config = required(&files, CONFIG).await?;
+        let preprocessor = required(&files, PREPROCESSOR).await?;
+        let mut parsed = VideoMaeConfig::from_json(&config)?;
         read_preprocessor(&preprocessor)?;
-        let labels = parsed.labels();
-        let parameters = {
-            let tensors =
-                SafeTensors::deserialize(&weights).map_err(|error| CheckpointError::Weights(error.to_string()))?;
-            let classifier = tensors.tensor("classifier.weight").map_err(|_| CheckpointError::NoClassifier)?;
-            let scores = classifier.shape().first().copied().unwrap_or(0);
-            if labels.is_empty() || labels.len() != scores {
-                return Err(CheckpointError::LabelCount { labels: labels.len(), scores });
+        let told = text(&files, SUMMARY).await?.map(|text| read_summary(&text)).transpose()?;
+        let record = text(&files, RECORD).await?.map(|text| read_record(&text)).transpose()?;
+        let tensors = TensorFiles::open(&files).await?;
+        let labels = match tensors.get("classifier.weight").and_then(|head| head.shape.first().copied()) {
+            None => Vec::new(),
+            Some(scores) => {
+                if parsed.id2label.is_empty() {
+                    // transformers leaves out labels that nobody named.
+                    parsed.set_labels(&(0..scores).map(|id| format!("LABEL_{id}")).collect::<Vec<_>>());
+                    config =
+                        serde_json::to_string_pretty(&parsed).map_err(|error| ConfigError::Json(error.to_string()))?;
+                }
+                let labels = parsed.labels();
+                if labels.len() != scores {
+                    return Err(CheckpointError::LabelCount { labels: labels.len(), scores });
+                }
+                labels
             }
-            tensors.iter().map(|(_, tensor)| tensor.shape().iter().product::<usize>()).sum()
         };
-        let [height, _] = parsed.image_size.height_width();
-        let summary = CheckpointSummary {
-            id: id.to_string(),
-            name: tidy_name(name).unwrap_or_else(|| "model".to_string()),
-            run: id.to_string(),
-            created,
+        let report = compare(&parsed, &tensors);
+        let find = |name: &str| files.iter().find(|(other, _)| other == name).map(|(_, file)| file.clone());
+        let training = find(TRAINING_STATE).filter(|_| record.is_some());
+        let card = text(&files, CARD).await?;
+        let weights: Vec<NamedFile> = files.into_iter().filter(|(name, _)| holds_weights(name)).collect();
+        let expected = names::expected(&parsed);
+        let mut summary = CheckpointSummary {
+            id: stranger.id.clone(),
+            name: tidy_name(&stranger.name).unwrap_or_else(|| "model".to_string()),
+            run: stranger.id.clone(),
+            created: stranger.created,
             epoch: 0,
+            parameters: expected
+                .iter()
+                .filter(|(name, _)| !labels.is_empty() || !names::is_head(name))
+                .map(|(_, shape)| shape.iter().product::<usize>())
+                .sum(),
             labels,
-            parameters,
-            bytes: weights.len(),
+            bytes: weights.iter().map(|(_, file)| file.len() as usize).sum(),
             validation: None,
             test: None,
             best: false,
             frames: parsed.num_frames,
-            image_size: height,
+            image_size: parsed.image_size.height_width()[0],
             clip_seconds: GUIDE_CLIP_SECONDS,
+            origin: stranger.origin.clone(),
+            resumable: training.is_some(),
         };
-        Ok(Self { summary, config, preprocessor, weights })
+        if summary.origin.licence.is_none() {
+            summary.origin.licence = card.as_deref().and_then(licence_of_card);
+        }
+        if let Some(told) = told {
+            adopt(&mut summary, told);
+        }
+        Ok((Self { summary, config, preprocessor, weights, record, training }, report))
     }
 
-    /// The same with a `cliptune.json`, from which only what the three files cannot tell is taken.
-    pub fn from_files_with_summary(
-        summary: &str,
-        config: String,
-        preprocessor: String,
-        weights: Vec<u8>,
-    ) -> Result<Self, CheckpointError> {
-        let told = read_summary(summary)?;
-        let mut checkpoint = Self::from_files(&told.id, &told.name, told.created, config, preprocessor, weights)?;
-        checkpoint.summary.run = told.run;
-        checkpoint.summary.epoch = told.epoch;
-        checkpoint.summary.validation = told.validation;
-        checkpoint.summary.test = told.test;
-        checkpoint.summary.best = told.best;
-        if told.clip_seconds > 0.0 && told.clip_seconds <= LONGEST_CLIP_SECONDS {
-            checkpoint.summary.clip_seconds = told.clip_seconds;
+    /// All of its files, as a store keeps them.
+    pub fn files(&self) -> Result<Vec<NamedFile>, CheckpointError> {
+        let text = |name: &str, text: String| (name.to_string(), FileSource::from_bytes(text.into_bytes()));
+        let mut files = vec![
+            text(CONFIG, self.config.clone()),
+            text(PREPROCESSOR, self.preprocessor.clone()),
+            text(SUMMARY, summary_json(&self.summary)?),
+        ];
+        if let Some(record) = &self.record {
+            files.push(text(RECORD, record_json(record)?));
         }
-        Ok(checkpoint)
+        files.extend(self.weights.iter().cloned());
+        files.extend(self.training.clone().map(|state| (TRAINING_STATE.to_string(), state)));
+        Ok(files)
+    }
+
+    /// The index of its weights.
+    pub async fn tensors(&self) -> Result<TensorFiles, TensorsError> {
+        TensorFiles::open(&self.weights).await
     }
 
     /// What it takes on disk, in bytes.
-    pub fn size(&self) -> usize {
-        self.config.len() + self.preprocessor.len() + self.weights.len()
+    pub fn size(&self) -> u64 {
+        let weights: u64 = self.weights.iter().map(|(_, file)| file.len()).sum();
+        weights
+            + self.training.as_ref().map_or(0, FileSource::len)
+            + (self.config.len() + self.preprocessor.len()) as u64
     }
 }
 
-/// A name without control characters and outer spaces, cut at 120 characters; none where nothing is left.
-pub fn tidy_name(name: &str) -> Option<String> {
-    let visible: String = name.chars().filter(|character| !character.is_control()).collect();
-    let cut: String = visible.trim().chars().take(LONGEST_NAME).collect();
-    let cut = cut.trim_end();
-    (!cut.is_empty()).then(|| cut.to_string())
+/// Whether a file of that name is part of a model.
+pub fn belongs_to_a_model(name: &str) -> bool {
+    [CONFIG, PREPROCESSOR, CARD, SUMMARY, RECORD, TRAINING_STATE].contains(&name) || holds_weights(name)
 }
 
-#[derive(Deserialize)]
-struct SummaryFormat {
-    format: u32,
+/// The Hub's names for weights, whole or in shards, with the shards' index.
+fn holds_weights(name: &str) -> bool {
+    name != TRAINING_STATE
+        && (name.ends_with(".safetensors")
+            || name.ends_with(".safetensors.index.json")
+            || name.starts_with("pytorch_model") && (name.ends_with(".bin") || name.ends_with(".bin.index.json")))
 }
 
-#[derive(Deserialize)]
-struct SummaryFile {
-    summary: CheckpointSummary,
-}
-
-#[derive(Serialize)]
-struct SummaryFileRef<'a> {
-    format: u32,
-    summary: &'a CheckpointSummary,
-}
-
-/// `cliptune.json`. An evaluation that is not a number, which JSON cannot write, is left out.
-pub fn summary_json(summary: &CheckpointSummary) -> Result<String, CheckpointError> {
-    let finite =
-        |evaluation: Option<Evaluation>| evaluation.filter(|it| it.loss.is_finite() && it.accuracy.is_finite());
-    let mut summary = summary.clone();
-    summary.validation = finite(summary.validation);
-    summary.test = finite(summary.test);
-    let file = SummaryFileRef { format: SUMMARY_FORMAT, summary: &summary };
-    serde_json::to_string_pretty(&file).map_err(|error| CheckpointError::Summary(error.to_string()))
-}
-
-/// The summary in a `cliptune.json`.
-pub fn read_summary(text: &str) -> Result<CheckpointSummary, CheckpointError> {
-    let wrong = |error: serde_json::Error| CheckpointError::Summary(error.to_string());
-    // The format first: a newer file need not have a summary that this program can read.
-    let SummaryFormat { format } = serde_json::from_str(text).map_err(wrong)?;
-    if format != SUMMARY_FORMAT {
-        return Err(CheckpointError::NewerSummary(format));
+/// Takes over what only a `cliptune.json` tells.
+fn adopt(summary: &mut CheckpointSummary, told: CheckpointSummary) {
+    summary.id = told.id;
+    summary.name = tidy_name(&told.name).unwrap_or_else(|| "model".to_string());
+    summary.run = told.run;
+    summary.created = told.created;
+    summary.epoch = told.epoch;
+    summary.validation = told.validation;
+    summary.test = told.test;
+    summary.best = told.best;
+    if told.clip_seconds > 0.0 && told.clip_seconds <= LONGEST_CLIP_SECONDS {
+        summary.clip_seconds = told.clip_seconds;
     }
-    let file: SummaryFile = serde_json::from_str(text).map_err(wrong)?;
-    Ok(file.summary)
-}
-
-/// What is done to a pixel between 0 and 1: `(value - mean) / std`, for red, green and blue.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Normalisation {
-    pub mean: [f32; 3],
-    pub std: [f32; 3],
-}
-
-/// `preprocessor_config.json`, with the names and the order of Hugging Face's `VideoMAEImageProcessor`.
-#[derive(Serialize)]
-struct ImageProcessor {
-    crop_size: CropSize,
-    do_center_crop: bool,
-    do_normalize: bool,
-    do_rescale: bool,
-    do_resize: bool,
-    image_mean: [f32; 3],
-    image_processor_type: &'static str,
-    image_std: [f32; 3],
-    /// 2 is bilinear, as Pillow numbers its filters.
-    resample: u8,
-    rescale_factor: f64,
-    size: ShortestEdge,
-}
-
-#[derive(Serialize)]
-struct CropSize {
-    height: usize,
-    width: usize,
-}
-
-#[derive(Serialize)]
-struct ShortestEdge {
-    shortest_edge: usize,
-}
-
-/// `preprocessor_config.json` for clips of this height and width, as transformers writes it.
-pub fn preprocessor_json(height: usize, width: usize, normalisation: Normalisation) -> String {
-    let processor = ImageProcessor {
-        crop_size: CropSize { height, width },
-        do_center_crop: true,
-        do_normalize: true,
-        do_rescale: true,
-        do_resize: true,
-        image_mean: normalisation.mean,
-        image_processor_type: "VideoMAEImageProcessor",
-        image_std: normalisation.std,
-        resample: 2,
-        rescale_factor: 1.0 / 255.0,
-        size: ShortestEdge { shortest_edge: height.min(width) },
-    };
-    // Plain numbers and names always serialise; an empty file would be refused by the reader.
-    serde_json::to_string_pretty(&processor).unwrap_or_default()
-}
-
-/// Reads how pixels are normalised. Fields that are missing have `VideoMAEImageProcessor`'s defaults: rescaled by
-/// 1/255, mean and standard deviation 0.5. Sizes are not read: `config.json` has them.
-pub fn read_preprocessor(text: &str) -> Result<Normalisation, CheckpointError> {
-    let wrong = |what: &str| CheckpointError::Preprocessor(what.to_string());
-    let file: Value = serde_json::from_str(text).map_err(|error| CheckpointError::Preprocessor(error.to_string()))?;
-    if !file.is_object() {
-        return Err(wrong("it is not a JSON object"));
+    if told.origin != Origin::default() {
+        summary.origin = told.origin;
     }
-    let enabled = |field: &str| match file.get(field) {
-        None | Some(Value::Null) => Ok(true),
-        Some(Value::Bool(enabled)) => Ok(*enabled),
-        Some(_) => Err(CheckpointError::Preprocessor(format!("{field} is neither true nor false"))),
-    };
-    let (mean, std) = if enabled("do_normalize")? {
-        (channels(&file, "image_mean", 0.5)?, channels(&file, "image_std", 0.5)?)
-    } else {
-        ([0.0; 3], [1.0; 3])
-    };
-    let factor = match (enabled("do_rescale")?, file.get("rescale_factor")) {
-        (false, _) => 1.0,
-        (true, None | Some(Value::Null)) => 1.0 / 255.0,
-        (true, Some(factor)) => factor.as_f64().ok_or_else(|| wrong("rescale_factor is not a number"))?,
-    };
-    // Our pixels are divided by 255; another factor is folded into the mean and the deviation.
-    let scale = factor * 255.0;
-    if !scale.is_finite() || scale <= 0.0 || std.iter().any(|&deviation| deviation <= 0.0) {
-        return Err(wrong("image_std and rescale_factor must be above 0"));
-    }
-    let fold = |values: [f64; 3]| values.map(|value| (value / scale) as f32);
-    let normalisation = Normalisation { mean: fold(mean), std: fold(std) };
-    let usable = |value: &f32| value.is_finite();
-    if !normalisation.mean.iter().chain(&normalisation.std).all(usable) || normalisation.std.contains(&0.0) {
-        return Err(wrong("image_mean and image_std are out of range"));
-    }
-    Ok(normalisation)
 }
 
-/// Three numbers, or one for all three.
-fn channels(file: &Value, field: &str, missing: f64) -> Result<[f64; 3], CheckpointError> {
-    let numbers = match file.get(field) {
-        None | Some(Value::Null) => return Ok([missing; 3]),
-        Some(Value::Array(list)) => list.iter().map(Value::as_f64).collect::<Option<Vec<f64>>>(),
-        Some(single) => single.as_f64().map(|number| vec![number; 3]),
-    };
-    numbers
-        .and_then(|numbers| <[f64; 3]>::try_from(numbers).ok())
-        .ok_or_else(|| CheckpointError::Preprocessor(format!("{field} is not three numbers")))
+async fn required(files: &[NamedFile], name: &'static str) -> Result<String, CheckpointError> {
+    text(files, name).await?.ok_or(CheckpointError::Absent(name))
+}
+
+async fn text(files: &[NamedFile], name: &'static str) -> Result<Option<String>, CheckpointError> {
+    let Some((_, file)) = files.iter().find(|(other, _)| other == name) else { return Ok(None) };
+    if file.len() > LONGEST_TEXT {
+        return Err(CheckpointError::NotText(name));
+    }
+    let bytes = file.read_all().await.map_err(|error| CheckpointError::Unreadable { name, error })?;
+    String::from_utf8(bytes).map(Some).map_err(|_| CheckpointError::NotText(name))
+}
+
+/// Reads `run.json`.
+pub fn read_record(text: &str) -> Result<RunRecord, CheckpointError> {
+    #[derive(serde::Deserialize)]
+    struct Format {
+        format: u32,
+    }
+    let wrong = |error: serde_json::Error| CheckpointError::Record(error.to_string());
+    // The format first: a newer record need not be one that this program can read.
+    let Format { format } = serde_json::from_str(text).map_err(wrong)?;
+    if format != record::FORMAT {
+        return Err(CheckpointError::Newer { name: RECORD, format });
+    }
+    serde_json::from_str(text).map_err(wrong)
+}
+
+/// `run.json`.
+pub fn record_json(record: &RunRecord) -> Result<String, CheckpointError> {
+    serde_json::to_string(record).map_err(|error| CheckpointError::Record(error.to_string()))
+}
+
+/// The licence in a model card's front matter: `license: cc-by-nc-4.0` between the first two lines of `---`.
+fn licence_of_card(card: &str) -> Option<String> {
+    let mut lines = card.lines();
+    if lines.next()?.trim_end() != "---" {
+        return None;
+    }
+    let front = lines.take_while(|line| line.trim_end() != "---");
+    let value = front.filter_map(|line| line.strip_prefix("license:")).next()?;
+    let value = value.trim().trim_matches(['"', '\'']);
+    tidy_name(value)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const IMAGENET: Normalisation = Normalisation { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
-    const HALF: Normalisation = Normalisation { mean: [0.5; 3], std: [0.5; 3] };
+    #[test]
+    fn the_licence_is_read_from_the_front_matter_only() {
+        assert_eq!(
+            licence_of_card("---\ntags:\n- video\nlicense: \"cc-by-nc-4.0\"\n---\n# A").as_deref(),
+            Some("cc-by-nc-4.0")
+        );
+        assert_eq!(licence_of_card("# A\nlicense: mit\n"), None);
+        assert_eq!(licence_of_card("---\ntags: []\n---\nlicense: mit\n"), None);
+        assert_eq!(licence_of_card("---\nlicense:\n---\n"), None);
+    }
 
     #[test]
-    fn the_preprocessor_is_what_transformers_writes_for_the_same_sizes() {
-        let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/golden");
-        let mut compared = 0;
-        for (name, height, width) in [("micro", 32, 32), ("tiny", 64, 64), ("rect", 32, 48)] {
-            let Ok(text) = std::fs::read_to_string(golden.join(name).join("model").join(PREPROCESSOR)) else {
-                println!("skipped: {} is absent", golden.join(name).display());
-                continue;
-            };
-            let theirs: Value = serde_json::from_str(&text).unwrap();
-            let ours: Value = serde_json::from_str(&preprocessor_json(height, width, IMAGENET)).unwrap();
-            assert_eq!(ours, theirs, "{name}");
-            assert_eq!(read_preprocessor(&text).unwrap(), IMAGENET);
-            compared += 1;
+    fn only_a_models_own_files_are_taken() {
+        for name in
+            ["config.json", "model-00001-of-00003.safetensors", "pytorch_model.bin", "pytorch_model.bin.index.json"]
+        {
+            assert!(belongs_to_a_model(name), "{name}");
         }
-        println!("compared {compared} files");
-    }
-
-    #[test]
-    fn what_is_written_reads_back_the_same() {
-        let text = preprocessor_json(224, 320, HALF);
-        assert_eq!(read_preprocessor(&text).unwrap(), HALF);
-        assert!(text.contains("\"shortest_edge\": 224"));
-    }
-
-    #[test]
-    fn the_hubs_older_forms_and_missing_fields_are_read() {
-        let hub = r#"{"do_normalize": true, "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], "size": 224}"#;
-        assert_eq!(read_preprocessor(hub).unwrap(), IMAGENET);
-        assert_eq!(read_preprocessor(r#"{"size": {"shortest_edge": 224}}"#).unwrap(), HALF);
-        assert_eq!(read_preprocessor(r#"{"image_mean": null, "image_std": 0.5}"#).unwrap(), HALF);
-        let plain = read_preprocessor(r#"{"do_normalize": false}"#).unwrap();
-        assert_eq!(plain, Normalisation { mean: [0.0; 3], std: [1.0; 3] });
-    }
-
-    #[test]
-    fn another_rescale_factor_is_folded_into_the_normalisation() {
-        // 127.5 * 1/127.5 = 1 at a grey of 0.5; (1 - 0.5) / 0.5 = 1.
-        let folded = read_preprocessor(r#"{"rescale_factor": 0.00784313725490196}"#).unwrap();
-        assert!(((0.5 - folded.mean[0]) / folded.std[0] - 1.0).abs() < 1e-6);
-        let bytes = read_preprocessor(r#"{"do_rescale": false, "image_mean": 127.5, "image_std": 127.5}"#).unwrap();
-        assert_eq!(bytes, HALF);
-    }
-
-    #[test]
-    fn a_preprocessor_that_would_divide_by_nothing_is_refused() {
-        for text in [
-            r#"{"image_std": [0, 1, 1]}"#,
-            r#"{"image_std": [-1, 1, 1]}"#,
-            r#"{"image_mean": [0.5, 0.5]}"#,
-            r#"{"image_mean": "grey"}"#,
-            r#"{"image_mean": [1e300, 0, 0]}"#,
-            r#"{"image_std": [1e-300, 1, 1]}"#,
-            r#"{"rescale_factor": 0}"#,
-            r#"{"do_normalize": "yes"}"#,
-            "[]",
-            "",
-        ] {
-            let error = read_preprocessor(text).unwrap_err().to_string();
-            assert!(error.starts_with("preprocessor_config.json"), "{text}: {error}");
+        for name in ["training_args.bin", "optimizer.pt", "flax_model.msgpack", "merges.txt"] {
+            assert!(!belongs_to_a_model(name), "{name}");
         }
-    }
-
-    #[test]
-    fn a_name_is_cut_and_cleaned_but_keeps_its_letters() {
-        assert_eq!(tidy_name("  Café \u{7}日本 <script> \n").as_deref(), Some("Café 日本 <script>"));
-        assert_eq!(tidy_name(" \n\t "), None);
-        assert_eq!(tidy_name(&"é".repeat(500)).unwrap().chars().count(), LONGEST_NAME);
-    }
-
-    #[test]
-    fn a_newer_summary_says_so_and_a_broken_one_is_named() {
-        assert_eq!(read_summary(r#"{"format": 2, "anything": 1}"#), Err(CheckpointError::NewerSummary(2)));
-        assert!(matches!(read_summary(r#"{"format": 1}"#), Err(CheckpointError::Summary(_))));
-        assert!(matches!(read_summary("nonsense"), Err(CheckpointError::Summary(_))));
     }
 }

@@ -1,17 +1,21 @@
-//! Checkpoints in a folder on disk: `ROOT/<id>/` with the Hub's three files and `cliptune.json`.
+//! Checkpoints in a folder on disk: `ROOT/<id>/` with the Hub's files and our own.
 //!
 //! Comes in: [`Checkpoint`]s. Goes out: folders that `transformers` opens as they are. A checkpoint is written to a
 //! temporary folder and renamed, so that a kill leaves it whole or absent. Never touches a folder that has no
 //! `cliptune.json`. Native only; the browser's store is `indexed_db`.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::checkpoint::{CONFIG, PREPROCESSOR, SUMMARY, WEIGHTS, read_summary, summary_json, tidy_name};
-use super::retention::{mark_and_order, surplus};
+use super::checkpoint::{
+    NamedFile, RECORD, SUMMARY, Stranger, TRAINING_STATE, belongs_to_a_model, read_record, record_json,
+};
+use super::retention::{mark_and_order, superseded, surplus};
+use super::summary::{read_summary, summary_json, tidy_name};
 use super::{Amendment, Checkpoint, CheckpointError, CheckpointStore, StorageError, check_id};
-use crate::protocol::CheckpointSummary;
+use crate::files::{FileSource, PIECE};
+use crate::protocol::{CheckpointSummary, LoadReport, Origin};
 
 /// Folders whose names no checkpoint can have: one being written, and one being replaced.
 const WRITING: &str = ".writing-";
@@ -72,13 +76,17 @@ impl DirectoryStore {
     }
 
     fn write_files(&self, folder: &Path, checkpoint: &Checkpoint) -> io::Result<()> {
-        let summary = summary_json(&checkpoint.summary).map_err(io::Error::other)?;
         fs::create_dir(folder)?;
-        write_to_disk(&folder.join(CONFIG), checkpoint.config.as_bytes())?;
-        write_to_disk(&folder.join(PREPROCESSOR), checkpoint.preprocessor.as_bytes())?;
-        write_to_disk(&folder.join(WEIGHTS), &checkpoint.weights)?;
-        write_to_disk(&folder.join(SUMMARY), summary.as_bytes())?;
+        for (name, file) in checkpoint.files().map_err(io::Error::other)? {
+            write_to_disk(&folder.join(name), &mut file.reader())?;
+        }
         sync_folder(folder)
+    }
+
+    fn write_summary(&self, summary: &CheckpointSummary) -> Result<(), StorageError> {
+        let damaged =
+            |error: CheckpointError| StorageError::Damaged { id: summary.id.clone(), reason: error.to_string() };
+        replace(&self.root.join(&summary.id).join(SUMMARY), &summary_json(summary).map_err(damaged)?)
     }
 
     /// Puts a finished folder into its place.
@@ -101,12 +109,14 @@ impl CheckpointStore for DirectoryStore {
     }
 
     async fn load(&self, id: &str) -> Result<Checkpoint, StorageError> {
-        let summary = self.summary(id)?;
-        let folder = self.root.join(id);
+        // Marked as the best or not; and missing where it is missing.
+        let best = self.summary(id)?.best;
         let damaged = |error: CheckpointError| StorageError::Damaged { id: id.to_string(), reason: error.to_string() };
-        let text = summary_json(&summary).map_err(damaged)?;
-        let (config, preprocessor, weights) = read_files(&folder)?;
-        Checkpoint::from_files_with_summary(&text, config, preprocessor, weights).map_err(damaged)
+        let files = read_files(&self.root.join(id))?;
+        let (mut checkpoint, _) = Checkpoint::from_files(files, &stranger(id)).await.map_err(damaged)?;
+        checkpoint.summary.id = id.to_string();
+        checkpoint.summary.best = best;
+        Ok(checkpoint)
     }
 
     async fn save(&self, checkpoint: &Checkpoint) -> Result<CheckpointSummary, StorageError> {
@@ -128,18 +138,28 @@ impl CheckpointStore for DirectoryStore {
         for dropped in surplus(&self.summaries()?, &saved) {
             self.delete(&dropped).await?;
         }
+        for stale in superseded(&self.summaries()?, &saved) {
+            let summary = CheckpointSummary { resumable: false, ..self.summary(&stale)? };
+            self.write_summary(&summary)?;
+            let state = self.root.join(&stale).join(TRAINING_STATE);
+            fs::remove_file(&state).map_err(|error| disk(&state, &error, 0))?;
+        }
         Ok(saved)
     }
 
     async fn amend(&self, id: &str, amendment: Amendment) -> Result<(), StorageError> {
         let mut summary = self.summary(id)?;
-        amendment.apply(&mut summary)?;
-        let path = self.root.join(id).join(SUMMARY);
-        let wrong = |error: io::Error| disk(&path, &error, 4096);
-        let text = summary_json(&summary).map_err(|error| wrong(io::Error::other(error)))?;
-        let written = path.with_extension("json.writing");
-        write_to_disk(&written, text.as_bytes()).map_err(wrong)?;
-        fs::rename(&written, &path).map_err(wrong)
+        let path = self.root.join(id).join(RECORD);
+        let damaged = |error: CheckpointError| StorageError::Damaged { id: id.to_string(), reason: error.to_string() };
+        let mut record = match fs::read_to_string(&path) {
+            Ok(text) => Some(read_record(&text).map_err(damaged)?),
+            Err(_) => None,
+        };
+        amendment.apply(&mut summary, record.as_mut())?;
+        if let Some(record) = record {
+            replace(&path, &record_json(&record).map_err(damaged)?)?;
+        }
+        self.write_summary(&summary)
     }
 
     async fn delete(&self, id: &str) -> Result<(), StorageError> {
@@ -162,34 +182,49 @@ impl CheckpointStore for DirectoryStore {
 }
 
 /// Reads a model's folder: one of a store, or any folder in the Hub's layout.
-pub fn read_model_folder(folder: &Path) -> Result<Checkpoint, StorageError> {
+pub async fn read_model_folder(folder: &Path) -> Result<(Checkpoint, LoadReport), StorageError> {
     let wrong =
         |error: CheckpointError| StorageError::Disk { path: folder.display().to_string(), reason: error.to_string() };
-    let (config, preprocessor, weights) = read_files(folder)?;
-    match fs::read_to_string(folder.join(SUMMARY)) {
-        Ok(summary) => Checkpoint::from_files_with_summary(&summary, config, preprocessor, weights).map_err(wrong),
-        Err(_) => {
-            let name = folder.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-            let name = tidy_name(&name).unwrap_or_else(|| "model".to_string());
-            Checkpoint::from_files("model", &name, 0.0, config, preprocessor, weights).map_err(wrong)
+    let name = folder.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let name = tidy_name(&name).unwrap_or_else(|| "model".to_string());
+    let origin = Origin { source: name.clone(), ..Origin::default() };
+    let stranger = Stranger { name, origin, ..stranger("model") };
+    Checkpoint::from_files(read_files(folder)?, &stranger).await.map_err(wrong)
+}
+
+fn stranger(id: &str) -> Stranger {
+    Stranger { id: id.to_string(), name: id.to_string(), created: 0.0, origin: Origin::default() }
+}
+
+/// The model's files in a folder, opened but not read.
+fn read_files(folder: &Path) -> Result<Vec<NamedFile>, StorageError> {
+    let wrong = |error: io::Error| disk(folder, &error, 0);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(wrong)? {
+        let Ok(name) = entry.map_err(wrong)?.file_name().into_string() else { continue };
+        if belongs_to_a_model(&name) {
+            let path = folder.join(&name);
+            let file = FileSource::open(&path)
+                .map_err(|error| StorageError::Disk { path: path.display().to_string(), reason: error.to_string() })?;
+            files.push((name, file));
         }
     }
+    files.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(files)
 }
 
-fn read_files(folder: &Path) -> Result<(String, String, Vec<u8>), StorageError> {
-    let text = |name: &str| {
-        let path = folder.join(name);
-        fs::read_to_string(&path).map_err(|error| disk(&path, &error, 0))
-    };
-    let path = folder.join(WEIGHTS);
-    let weights = fs::read(&path).map_err(|error| disk(&path, &error, 0))?;
-    Ok((text(CONFIG)?, text(PREPROCESSOR)?, weights))
+fn write_to_disk(path: &Path, bytes: &mut impl io::Read) -> io::Result<()> {
+    let mut file = io::BufWriter::with_capacity(PIECE as usize, File::create(path)?);
+    io::copy(bytes, &mut file)?;
+    file.into_inner()?.sync_all()
 }
 
-fn write_to_disk(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+/// Puts a text in place of a file, whole or not at all.
+fn replace(path: &Path, text: &str) -> Result<(), StorageError> {
+    let written = path.with_extension("json.writing");
+    write_to_disk(&written, &mut text.as_bytes())
+        .and_then(|()| fs::rename(&written, path))
+        .map_err(|error| disk(path, &error, text.len() as u64))
 }
 
 /// Makes new names in a folder last through a power cut, where the system lets folders be opened.
@@ -197,7 +232,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
-fn disk(path: &Path, error: &io::Error, needed: usize) -> StorageError {
+fn disk(path: &Path, error: &io::Error, needed: u64) -> StorageError {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StorageError::Full { needed },
         _ => StorageError::Disk { path: path.display().to_string(), reason: error.to_string() },

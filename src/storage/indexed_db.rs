@@ -1,26 +1,35 @@
-//! Checkpoints in the browser's IndexedDB: database "cliptune", version 1.
+//! Checkpoints in the browser's IndexedDB: database "cliptune", version 2.
 //!
-//! Comes in: [`Checkpoint`]s. Goes out: the same after a reload or a restart of the browser. Two stores, keyed by id:
-//! `summaries` (the text of `cliptune.json`, small, read for every list) and `contents` (two texts and the weights as
-//! a `Blob`, read for one checkpoint at a time). What belongs together is written in one transaction with strict
-//! durability. Never keeps a connection open between two calls, so that it never blocks an upgrade in another tab.
+//! Comes in: [`Checkpoint`]s. Goes out: the same after a reload or a restart of the browser. Four stores, keyed by id:
+//! `summaries` (the text of `cliptune.json`, small, read for every list), `contents` (the model's files by name: texts,
+//! and weights as `Blob`s), `records` (the text of `run.json`) and `training` (the optimizer's state as a `Blob`, which
+//! goes before its checkpoint does). What belongs together is written in one transaction with strict durability.
+//! Never reads weights into memory, and never keeps a connection open between two calls, so that it never blocks an
+//! upgrade in another tab.
 
 use futures_channel::oneshot;
 use idb::{Database, DatabaseEvent, Factory, ObjectStore, ObjectStoreParams, Query, Transaction, TransactionResult};
-use js_sys::{Array, Object, Reflect, Uint8Array};
+use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::spawn_local;
 use web_sys::Blob;
 
-use super::checkpoint::{CONFIG, PREPROCESSOR, WEIGHTS, read_summary, summary_json};
-use super::retention::{mark_and_order, surplus};
-use super::{Amendment, Checkpoint, CheckpointStore, StorageError, check_id};
-use crate::protocol::CheckpointSummary;
+use super::checkpoint::{
+    CONFIG, NamedFile, PREPROCESSOR, RECORD, SUMMARY, Stranger, TRAINING_STATE, read_record, record_json,
+};
+use super::retention::{mark_and_order, superseded, surplus};
+use super::summary::{read_summary, summary_json};
+use super::{Amendment, Checkpoint, CheckpointError, CheckpointStore, StorageError, check_id};
+use crate::files::{FileError, FileSource};
+use crate::protocol::{CheckpointSummary, Origin};
 
 const DATABASE: &str = "cliptune";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 pub const SUMMARIES: &str = "summaries";
 pub const CONTENTS: &str = "contents";
+pub const RECORDS: &str = "records";
+pub const TRAINING: &str = "training";
+const STORES: [&str; 4] = [SUMMARIES, CONTENTS, RECORDS, TRAINING];
 
 #[wasm_bindgen]
 extern "C" {
@@ -58,8 +67,8 @@ impl IndexedDbStore {
     }
 
     /// Makes all edits or none, in one transaction, and returns when they are on disk.
-    pub async fn commit(&self, edits: Vec<Edit>, needed: usize) -> Result<(), StorageError> {
-        self.finish(needed, async move |_| Ok((edits, ()))).await
+    pub async fn commit(&self, edits: Vec<Edit>, needed: u64) -> Result<(), StorageError> {
+        self.finish(needed, async move |_, _| Ok((edits, ()))).await
     }
 
     /// Reads the summaries, lets `decide` name the edits, and makes all of them or none, in one transaction.
@@ -67,8 +76,8 @@ impl IndexedDbStore {
     /// Runs as a task of its own: a caller that is dropped leaves no half of it, and no handler without its closure.
     async fn finish<T: 'static>(
         &self,
-        needed: usize,
-        decide: impl AsyncFnOnce(Vec<CheckpointSummary>) -> Result<(Vec<Edit>, T), StorageError> + 'static,
+        needed: u64,
+        decide: impl AsyncFnOnce(&Transaction, Vec<CheckpointSummary>) -> Result<(Vec<Edit>, T), StorageError> + 'static,
     ) -> Result<T, StorageError> {
         let name = self.database.clone();
         detached(async move {
@@ -76,7 +85,7 @@ impl IndexedDbStore {
             let (raw, transaction) = connection.begin("readwrite")?;
             let outcome = async {
                 let summaries = read_summaries(&transaction).await?;
-                let (edits, answer) = decide(summaries).await?;
+                let (edits, answer) = decide(&transaction, summaries).await?;
                 for edit in edits {
                     edit.apply(&transaction).map_err(|error| describe(&error, needed))?;
                 }
@@ -118,26 +127,26 @@ impl CheckpointStore for IndexedDbStore {
     async fn load(&self, id: &str) -> Result<Checkpoint, StorageError> {
         let (name, id) = (self.database.clone(), id.to_string());
         detached(async move {
-            let (summary, contents) = {
+            let (summary, contents, record, training) = {
                 let connection = Connection::open(&name).await?;
                 let (_, transaction) = connection.begin("readonly")?;
                 let summaries = read_summaries(&transaction).await?;
                 let contents = get(&transaction, CONTENTS, &id).await?;
-                (summaries.into_iter().find(|summary| summary.id == id), contents)
+                let record = get(&transaction, RECORDS, &id).await?;
+                let training = get(&transaction, TRAINING, &id).await?;
+                (summaries.into_iter().find(|summary| summary.id == id), contents, record, training)
             };
             let missing = || StorageError::Missing { id: id.clone() };
             let (summary, contents) = (summary.ok_or_else(missing)?, contents.ok_or_else(missing)?);
-            let damaged = |reason: String| StorageError::Damaged { id: id.clone(), reason };
-            let field = |name: &str| Reflect::get(&contents, &JsValue::from(name)).unwrap_or(JsValue::UNDEFINED);
-            let text = |name: &str| field(name).as_string().ok_or_else(|| damaged(format!("{name} is not there")));
-            let (config, preprocessor) = (text(CONFIG)?, text(PREPROCESSOR)?);
-            let blob: Blob = field(WEIGHTS).dyn_into().map_err(|_| damaged(format!("{WEIGHTS} is not there")))?;
-            let buffer = JsFuture::from(blob.array_buffer()).await;
-            let buffer = buffer.map_err(|error| damaged(format!("{WEIGHTS} cannot be read: {}", message(&error))))?;
-            let weights = Uint8Array::new(&buffer).to_vec();
-            let summary = summary_json(&summary).map_err(|error| damaged(error.to_string()))?;
-            Checkpoint::from_files_with_summary(&summary, config, preprocessor, weights)
-                .map_err(|error| damaged(error.to_string()))
+            let damaged = |error: CheckpointError| StorageError::Damaged { id: id.clone(), reason: error.to_string() };
+            let mut files = files_of(&contents);
+            let text = summary_json(&summary).map_err(damaged)?;
+            let extra = [(SUMMARY, Some(JsValue::from(text))), (RECORD, record), (TRAINING_STATE, training)];
+            let extra = extra.into_iter().filter_map(|(name, value)| Some((name.to_string(), file_of(&value?)?)));
+            files.extend(extra);
+            let stranger =
+                Stranger { id: id.clone(), name: summary.name, created: summary.created, origin: Origin::default() };
+            Ok(Checkpoint::from_files(files, &stranger).await.map_err(damaged)?.0)
         })
         .await
     }
@@ -145,19 +154,26 @@ impl CheckpointStore for IndexedDbStore {
     async fn save(&self, checkpoint: &Checkpoint) -> Result<CheckpointSummary, StorageError> {
         let summary = checkpoint.summary.clone();
         check_id(&summary.id)?;
-        let contents = contents_of(checkpoint)?;
-        self.finish(checkpoint.size(), async move |mut summaries| {
-            let text = summary_text(&summary)?;
+        let [contents, record, training] = values_of(checkpoint)?;
+        self.finish(checkpoint.size(), async move |_, mut summaries| {
             let id = summary.id.clone();
-            let put = |store, value| Edit::Put { store, id: id.clone(), value };
-            let mut edits = vec![put(SUMMARIES, text), put(CONTENTS, contents)];
+            let mut edits: Vec<Edit> = deletion(&id).into();
+            let values =
+                [(SUMMARIES, summary_text(&summary)?), (CONTENTS, contents), (RECORDS, record), (TRAINING, training)];
+            let given = values.into_iter().filter(|(_, value)| !value.is_undefined());
+            edits.extend(given.map(|(store, value)| Edit::Put { store, id: id.clone(), value }));
             summaries.retain(|other| other.id != id);
             summaries.push(summary.clone());
             let dropped = surplus(&summaries, &summary);
-            for id in &dropped {
-                edits.extend(deletion(id));
-            }
+            edits.extend(dropped.iter().flat_map(|id| deletion(id)));
             summaries.retain(|other| !dropped.contains(&other.id));
+            for stale in superseded(&summaries, &summary) {
+                edits.push(Edit::Delete { store: TRAINING, id: stale.clone() });
+                if let Some(other) = summaries.iter_mut().find(|other| other.id == stale) {
+                    other.resumable = false;
+                    edits.push(Edit::Put { store: SUMMARIES, id: stale, value: summary_text(other)? });
+                }
+            }
             mark_and_order(&mut summaries);
             let listed = summaries.into_iter().find(|other| other.id == id);
             Ok((edits, listed.unwrap_or(summary)))
@@ -167,12 +183,19 @@ impl CheckpointStore for IndexedDbStore {
 
     async fn amend(&self, id: &str, amendment: Amendment) -> Result<(), StorageError> {
         let id = id.to_string();
-        self.finish(4096, async move |summaries| {
+        self.finish(4096, async move |transaction, summaries| {
             let missing = || StorageError::Missing { id: id.clone() };
+            let damaged = |error: CheckpointError| StorageError::Damaged { id: id.clone(), reason: error.to_string() };
             let mut summary = summaries.into_iter().find(|summary| summary.id == id).ok_or_else(missing)?;
-            amendment.apply(&mut summary)?;
-            let value = summary_text(&summary)?;
-            Ok((vec![Edit::Put { store: SUMMARIES, id, value }], ()))
+            let record = get(transaction, RECORDS, &id).await?.and_then(|record| record.as_string());
+            let mut record = record.map(|text| read_record(&text)).transpose().map_err(damaged)?;
+            amendment.apply(&mut summary, record.as_mut())?;
+            let mut edits = vec![Edit::Put { store: SUMMARIES, id: id.clone(), value: summary_text(&summary)? }];
+            if let Some(record) = record {
+                let value = record_json(&record).map_err(damaged)?.into();
+                edits.push(Edit::Put { store: RECORDS, id: id.clone(), value });
+            }
+            Ok((edits, ()))
         })
         .await
     }
@@ -196,8 +219,8 @@ impl Edit {
     }
 }
 
-fn deletion(id: &str) -> [Edit; 2] {
-    [SUMMARIES, CONTENTS].map(|store| Edit::Delete { store, id: id.to_string() })
+fn deletion(id: &str) -> [Edit; 4] {
+    STORES.map(|store| Edit::Delete { store, id: id.to_string() })
 }
 
 fn summary_text(summary: &CheckpointSummary) -> Result<JsValue, StorageError> {
@@ -206,21 +229,49 @@ fn summary_text(summary: &CheckpointSummary) -> Result<JsValue, StorageError> {
     Ok(JsValue::from(text.map_err(|error| damaged(error.to_string()))?))
 }
 
-/// `{ "config.json": text, "preprocessor_config.json": text, "model.safetensors": Blob }`.
-fn contents_of(checkpoint: &Checkpoint) -> Result<JsValue, StorageError> {
-    let unexpected = |error: JsValue| StorageError::Browser(message(&error));
-    let parts = Array::of1(&Uint8Array::from(checkpoint.weights.as_slice()));
-    let blob = Blob::new_with_u8_array_sequence(&parts).map_err(unexpected)?;
+/// A checkpoint's contents, record and training state as the stores keep them; undefined where there is none.
+fn values_of(checkpoint: &Checkpoint) -> Result<[JsValue; 3], StorageError> {
+    let damaged = |reason: String| StorageError::Damaged { id: checkpoint.summary.id.clone(), reason };
+    let unreadable = |error: FileError| match error {
+        FileError::Full => StorageError::Full { needed: checkpoint.size() },
+        error => StorageError::Browser(error.to_string()),
+    };
     let contents = Object::new();
-    let files = [
-        (CONFIG, JsValue::from(&checkpoint.config)),
-        (PREPROCESSOR, JsValue::from(&checkpoint.preprocessor)),
-        (WEIGHTS, blob.into()),
-    ];
-    for (name, value) in files {
-        Reflect::set(&contents, &JsValue::from(name), &value).map_err(unexpected)?;
+    let (mut record, mut training) = (JsValue::UNDEFINED, JsValue::UNDEFINED);
+    if let Some(told) = &checkpoint.record {
+        record = record_json(told).map_err(|error| damaged(error.to_string()))?.into();
     }
-    Ok(contents.into())
+    if let Some(state) = &checkpoint.training {
+        training = state.to_blob().map_err(unreadable)?.into();
+    }
+    let texts = [(CONFIG, &checkpoint.config), (PREPROCESSOR, &checkpoint.preprocessor)];
+    let texts = texts.into_iter().map(|(name, text)| Ok((name, JsValue::from(text))));
+    let weights = checkpoint.weights.iter().map(|(name, file)| Ok((name.as_str(), file.to_blob()?.into())));
+    for entry in texts.chain(weights) {
+        let (name, value) = entry.map_err(unreadable)?;
+        let set = Reflect::set(&contents, &JsValue::from(name), &value);
+        set.map_err(|error| StorageError::Browser(message(&error)))?;
+    }
+    Ok([contents.into(), record, training])
+}
+
+/// The files in a record of `contents`: `{ name: text or Blob }`.
+fn files_of(contents: &JsValue) -> Vec<NamedFile> {
+    let Some(contents) = contents.dyn_ref::<Object>() else { return Vec::new() };
+    let entries = Object::entries(contents).iter();
+    entries
+        .filter_map(|entry| {
+            let entry = Array::from(&entry);
+            Some((entry.get(0).as_string()?, file_of(&entry.get(1))?))
+        })
+        .collect()
+}
+
+fn file_of(value: &JsValue) -> Option<FileSource> {
+    match value.as_string() {
+        Some(text) => Some(FileSource::from_bytes(text.into_bytes())),
+        None => value.dyn_ref::<Blob>().map(|blob| blob.clone().into()),
+    }
 }
 
 /// Marked and ordered; records that cannot be read are left out.
@@ -254,7 +305,7 @@ impl Connection {
         request.on_upgrade_needed(|event| {
             let Ok(database) = event.database() else { return };
             let existing = database.store_names();
-            for store in [SUMMARIES, CONTENTS].into_iter().filter(|store| !existing.iter().any(|name| name == store)) {
+            for store in STORES.into_iter().filter(|store| !existing.iter().any(|name| name == store)) {
                 // Without its store the first transaction fails, and that is told.
                 let _ = database.create_object_store(store, ObjectStoreParams::new());
             }
@@ -270,9 +321,9 @@ impl Connection {
         Ok(Self { database: JsValue::from(database).unchecked_into() })
     }
 
-    /// A transaction over both stores, as JavaScript's object too: only that one tells why it was aborted.
+    /// A transaction over all stores, as JavaScript's object too: only that one tells why it was aborted.
     fn begin(&self, mode: &str) -> Result<(JsValue, Transaction), StorageError> {
-        let stores = Array::of2(&JsValue::from(SUMMARIES), &JsValue::from(CONTENTS));
+        let stores: Array = STORES.into_iter().map(JsValue::from).collect();
         let options = Object::new();
         let unexpected = |error: JsValue| StorageError::Browser(message(&error));
         Reflect::set(&options, &JsValue::from("durability"), &JsValue::from("strict")).map_err(unexpected)?;
@@ -310,7 +361,7 @@ fn describe_open(error: &idb::Error) -> StorageError {
     }
 }
 
-fn describe(error: &idb::Error, needed: usize) -> StorageError {
+fn describe(error: &idb::Error, needed: u64) -> StorageError {
     match cause(error) {
         Some(cause) if name(&cause) == "QuotaExceededError" => StorageError::Full { needed },
         Some(cause) => StorageError::Browser(message(&cause)),
@@ -318,7 +369,7 @@ fn describe(error: &idb::Error, needed: usize) -> StorageError {
     }
 }
 
-fn describe_aborted(transaction: &JsValue, needed: usize) -> StorageError {
+fn describe_aborted(transaction: &JsValue, needed: u64) -> StorageError {
     let error = Reflect::get(transaction, &JsValue::from("error")).unwrap_or(JsValue::NULL);
     match name(&error).as_str() {
         "QuotaExceededError" => StorageError::Full { needed },

@@ -9,17 +9,21 @@ pub mod checkpoint;
 pub mod directory;
 #[cfg(target_family = "wasm")]
 pub mod indexed_db;
+pub mod preprocessor;
 pub mod retention;
+pub mod summary;
 
-pub use checkpoint::{Checkpoint, CheckpointError, Normalisation};
+pub use checkpoint::{Checkpoint, CheckpointError};
+pub use preprocessor::Normalisation;
 
-use crate::protocol::{CheckpointSummary, Evaluation};
+use crate::protocol::CheckpointSummary;
+use crate::train::record::{Outcomes, RunRecord};
 
 /// Why the store did not do what was asked; each a sentence for the user.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum StorageError {
     #[error("The disk is full: this checkpoint needs {}. Delete some checkpoints or other files, then try again.", megabytes(*.needed))]
-    Full { needed: usize },
+    Full { needed: u64 },
     #[error(
         "The browser does not let this page keep files, so checkpoints cannot be saved. Leave private browsing, or allow this site to store data."
     )]
@@ -44,14 +48,19 @@ pub enum StorageError {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Amendment {
     Name(String),
-    Test(Evaluation),
+    Test(Outcomes),
 }
 
 impl Amendment {
-    fn apply(self, summary: &mut CheckpointSummary) -> Result<(), StorageError> {
+    fn apply(self, summary: &mut CheckpointSummary, record: Option<&mut RunRecord>) -> Result<(), StorageError> {
         match self {
-            Self::Name(name) => summary.name = checkpoint::tidy_name(&name).ok_or(StorageError::Nameless)?,
-            Self::Test(evaluation) => summary.test = Some(evaluation),
+            Self::Name(name) => summary.name = summary::tidy_name(&name).ok_or(StorageError::Nameless)?,
+            Self::Test(outcomes) => {
+                summary.test = Some(outcomes.evaluation);
+                if let Some(record) = record {
+                    record.test = Some(outcomes);
+                }
+            }
         }
         Ok(())
     }
@@ -69,7 +78,8 @@ pub trait CheckpointStore {
     /// The whole checkpoint, checked.
     async fn load(&self, id: &str) -> Result<Checkpoint, StorageError>;
 
-    /// Keeps a checkpoint, in place of one with the same id, and drops what [`retention::surplus`] names of its run.
+    /// Keeps a checkpoint, in place of one with the same id, and drops what [`retention::surplus`] names of its run and
+    /// the optimizer states that [`retention::superseded`] names.
     /// Returns the summary as it is listed from now on. Once started, a save ends whole or not at all, also if its
     /// future is dropped.
     async fn save(&self, checkpoint: &Checkpoint) -> Result<CheckpointSummary, StorageError>;
@@ -84,12 +94,12 @@ pub trait CheckpointStore {
         self.amend(id, Amendment::Name(name.to_string())).await
     }
 
-    async fn record_test(&self, id: &str, evaluation: Evaluation) -> Result<(), StorageError> {
-        self.amend(id, Amendment::Test(evaluation)).await
+    async fn record_test(&self, id: &str, outcomes: Outcomes) -> Result<(), StorageError> {
+        self.amend(id, Amendment::Test(outcomes)).await
     }
 }
 
-fn megabytes(bytes: usize) -> String {
+fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
 }
 

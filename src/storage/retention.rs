@@ -36,6 +36,12 @@ pub fn surplus(summaries: &[CheckpointSummary], saved: &CheckpointSummary) -> Ve
     droppable.take(over).map(str::to_string).collect()
 }
 
+/// The ids whose optimizer state is no longer needed: a run goes on from its newest checkpoint only.
+pub fn superseded(summaries: &[CheckpointSummary], saved: &CheckpointSummary) -> Vec<String> {
+    let older = summaries.iter().filter(|other| other.run == saved.run && other.id != saved.id && other.resumable);
+    older.map(|other| other.id.clone()).collect()
+}
+
 fn best_of_run<'a>(summaries: &'a [CheckpointSummary], run: &str) -> Option<&'a CheckpointSummary> {
     let of_run = summaries.iter().filter(|summary| summary.run == run);
     let validated = of_run.filter_map(|summary| Some((summary.validation?, summary)));
@@ -57,7 +63,7 @@ fn by_age(left: &CheckpointSummary, right: &CheckpointSummary) -> Ordering {
 mod tests {
     use super::*;
     use crate::dataset::Split;
-    use crate::protocol::Evaluation;
+    use crate::protocol::{Evaluation, Origin};
 
     fn summary(run: &str, epoch: usize, accuracy: Option<f32>) -> CheckpointSummary {
         CheckpointSummary {
@@ -80,6 +86,8 @@ mod tests {
             frames: 8,
             image_size: 32,
             clip_seconds: 2.0,
+            origin: Origin::default(),
+            resumable: true,
         }
     }
 
@@ -135,6 +143,13 @@ mod tests {
     fn what_was_just_saved_stays_even_with_an_older_clock() {
         let list: Vec<_> = (1..=6).map(|epoch| summary("a", epoch, None)).collect();
         assert_eq!(surplus(&list, &list[0]), ["a-2"]);
+    }
+
+    #[test]
+    fn only_the_newest_of_a_run_keeps_its_optimizer() {
+        let mut list = vec![summary("a", 1, None), summary("b", 1, None), summary("a", 2, None), summary("a", 3, None)];
+        list[0].resumable = false;
+        assert_eq!(superseded(&list, &list[3]), ["a-2"]);
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! A model on a split: loss and accuracy, one view a video.
 //!
-//! Comes in: a model, examples, a source of clips. Goes out: an [`Evaluation`]. Reads back once, at the end.
+//! Comes in: a model, examples, a source of clips. Goes out: [`Outcomes`]. Reads back once, at the end.
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation::softmax};
 use futures_channel::mpsc;
 use futures_util::{StreamExt, future};
 
 use super::feed::{BATCHES_AHEAD, Batch, ClipSource, feed};
+use super::record::Outcomes;
 use super::run::{Observer, Run, TuneError};
 use crate::dataset::Split;
 use crate::model::classifier::{VideoMae, cross_entropy};
@@ -35,14 +36,15 @@ pub async fn evaluate<S: ClipSource, O: Observer>(
     model: &VideoMae,
     split: Split,
     observer: &mut O,
-) -> Result<Option<Evaluation>, TuneError> {
+) -> Result<Option<Outcomes>, TuneError> {
     let examples = run.examples.of(split);
     let device = run.device.clone().without_autodiff();
     let wanted = examples.iter().map(|example| (*example, View::Evaluation { index: 0, count: 1 })).collect();
     let (sender, mut batches) = mpsc::channel::<Batch>(BATCHES_AHEAD);
     let consume = async move {
-        let mut videos = 0;
-        let mut sums = Tensor::<1>::zeros([2], &device);
+        let mut seen: Vec<usize> = Vec::new();
+        let mut predictions: Vec<Tensor<1>> = Vec::new();
+        let mut loss = Tensor::<1>::zeros([1], &device);
         while let Some(mut batch) = batches.next().await {
             for unusable in std::mem::take(&mut batch.left_out) {
                 observer.event(TuneEvent::LeftOut(unusable));
@@ -51,22 +53,29 @@ pub async fn evaluate<S: ClipSource, O: Observer>(
             if count == 0 {
                 continue;
             }
-            videos += count;
+            seen.extend(batch.labels.iter().map(|&label| label as usize));
             let (pixels, labels) = upload(batch, run.shape, &device);
             let logits = model.forward(pixels);
-            let loss = cross_entropy(logits.clone(), labels.clone()).mul_scalar(count as f32);
-            sums = sums + Tensor::cat(vec![loss, count_right(logits, labels)], 0);
+            loss = loss + cross_entropy(logits.clone(), labels).mul_scalar(count as f32);
+            predictions.push(logits.argmax(1).reshape([count]).float());
             observer.breathe().await;
         }
-        (videos, sums)
+        (seen, predictions, loss)
     };
-    let (_, (videos, sums)) = future::join(feed(run.source, wanted, run.settings.batch, sender), consume).await;
-    if videos == 0 {
+    let (_, (seen, mut predictions, loss)) =
+        future::join(feed(run.source, wanted, run.settings.batch, sender), consume).await;
+    if seen.is_empty() {
         return Ok(None);
     }
-    let [loss, right] = read(sums).await?;
-    let count = videos as f32;
-    Ok(Some(Evaluation { split, loss: loss / count, accuracy: right / count, videos }))
+    predictions.push(loss);
+    let data = Tensor::cat(predictions, 0).into_data_async().await;
+    let mut values: Vec<f32> = data.map_err(|error| TuneError::Device(error.to_string()))?.iter::<f32>().collect();
+    let videos = seen.len();
+    let loss = values.pop().unwrap_or(f32::NAN) / videos as f32;
+    let predictions: Vec<usize> = values.into_iter().map(|value| value as usize).collect();
+    let right = seen.iter().zip(&predictions).filter(|(label, prediction)| label == prediction).count();
+    let evaluation = Evaluation { split, loss, accuracy: right as f32 / videos as f32, videos };
+    Ok(Some(Outcomes::new(evaluation, run.classes, &seen, &predictions)))
 }
 
 /// Reads a small tensor of exactly `N` values back.

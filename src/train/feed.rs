@@ -31,6 +31,8 @@ pub struct Batch {
     pub labels: Vec<i32>,
     /// Videos that were to be in the batch and could not be decoded.
     pub left_out: Vec<Unusable>,
+    /// How many of the wanted views it used up, the left-out ones included.
+    pub drawn: usize,
 }
 
 /// Clips being decoded at a time: decoding one waits on the browser's decoder, so a few overlap.
@@ -46,6 +48,7 @@ pub async fn feed<S: ClipSource>(source: &S, wanted: Vec<(Example, View)>, size:
         .buffered(CLIPS_AT_A_TIME);
     let mut batch = Batch::default();
     while let Some((example, clip)) = clips.next().await {
+        batch.drawn += 1;
         match clip {
             Ok(clip) => {
                 batch.pixels.extend_from_slice(&clip.pixels);

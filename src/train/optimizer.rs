@@ -92,6 +92,28 @@ impl AdamW {
         Self { betas: (0.9, 0.999), epsilon: 1e-8, weight_decay, steps: 0, moments: HashMap::new() }
     }
 
+    /// As it was after `steps` steps; moments by parameter, flat.
+    pub fn restored(
+        weight_decay: f64,
+        steps: usize,
+        first: HashMap<ParamId, Tensor<1>>,
+        mut second: HashMap<ParamId, Tensor<1>>,
+    ) -> Self {
+        let both =
+            first.into_iter().filter_map(|(id, first)| Some((id, Moments { first, second: second.remove(&id)? })));
+        Self { steps: i32::try_from(steps).unwrap_or(i32::MAX), moments: both.collect(), ..Self::new(weight_decay) }
+    }
+
+    /// The running mean of a parameter's gradient, flat.
+    pub fn first_moment(&self, id: &ParamId) -> Option<Tensor<1>> {
+        self.moments.get(id).map(|moments| moments.first.clone())
+    }
+
+    /// The running mean of the square of a parameter's gradient, flat.
+    pub fn second_moment(&self, id: &ParamId) -> Option<Tensor<1>> {
+        self.moments.get(id).map(|moments| moments.second.clone())
+    }
+
     /// One step; parameters without a gradient stay as they are.
     pub fn step<M: Module>(&mut self, model: M, gradients: GradientSum, learning_rate: f64) -> M {
         self.steps += 1;

@@ -15,6 +15,7 @@ use rand_chacha::rand_core::SeedableRng;
 use super::evaluate::{count_right, evaluate, read, upload};
 use super::feed::{BATCHES_AHEAD, Batch, ClipSource, Example, feed};
 use super::optimizer::{AdamW, GradientSum};
+use super::record::{Outcomes, Progress};
 use super::schedule::Schedule;
 use super::settings::TuneSettings;
 use crate::dataset::Split;
@@ -41,24 +42,43 @@ pub enum TuneError {
     Storage(String),
 }
 
+/// A run at a moment worth keeping: after an epoch, or where the user stopped it.
+pub struct Moment<'a> {
+    pub model: &'a VideoMae,
+    pub optimizer: &'a AdamW,
+    pub progress: Progress,
+    pub validation: Option<Outcomes>,
+    /// Whether steps are left to be done.
+    pub unfinished: bool,
+}
+
 /// Who watches a run: tells the page, keeps checkpoints, and knows the time.
 pub trait Observer {
     fn event(&mut self, event: TuneEvent);
-    /// Keeps the model after an epoch, or after the run was stopped within one.
-    fn checkpoint(
-        &mut self,
-        model: &VideoMae,
-        epoch: usize,
-        validation: Option<Evaluation>,
-    ) -> impl Future<Output = Result<(), TuneError>>;
+    fn checkpoint(&mut self, moment: Moment<'_>) -> impl Future<Output = Result<(), TuneError>>;
     /// The best epoch's checkpoint on the test split.
-    fn tested(&mut self, epoch: usize, test: Evaluation) -> impl Future<Output = Result<(), TuneError>>;
+    fn tested(&mut self, epoch: usize, test: Outcomes) -> impl Future<Output = Result<(), TuneError>>;
     /// Whether the user asked to stop and keep what was learnt.
     fn should_stop(&self) -> bool;
     /// Lets others on this thread run.
     fn breathe(&self) -> impl Future<Output = ()>;
     /// Seconds since some fixed moment.
     fn now(&self) -> f64;
+}
+
+/// Where a run goes on that was begun before.
+pub struct Resumption {
+    pub progress: Progress,
+    pub optimizer: AdamW,
+    /// The best model so far, without autodiff, its epoch and evaluation, where it is still at hand.
+    pub best: Option<Best>,
+}
+
+/// The best model of a run so far.
+pub struct Best {
+    pub model: VideoMae,
+    pub epoch: usize,
+    pub validation: Option<Evaluation>,
 }
 
 /// The examples of each split.
@@ -85,55 +105,72 @@ pub struct Run<'a, S> {
     pub examples: &'a Examples,
     pub source: &'a S,
     pub shape: &'a ClipShape,
+    /// Labels of the data.
+    pub classes: usize,
     /// With or without autodiff; the run adds it where it is needed.
     pub device: &'a Device,
 }
 
-/// Trains `model` (on an autodiff device). Goes out: the best model by validation accuracy, without autodiff; the
-/// last where there is no validation split.
+/// Trains `model` (on an autodiff device), from the start or from where it stood. Goes out: the best model by
+/// validation accuracy, without autodiff; the last where there is no validation split.
 pub async fn tune<S: ClipSource, O: Observer>(
     run: Run<'_, S>,
     model: VideoMae,
+    resumption: Option<Resumption>,
     observer: &mut O,
 ) -> Result<VideoMae, TuneError> {
     let settings = run.settings;
-    let batches = run.examples.train.len().div_ceil(settings.batch);
-    let steps_per_epoch = batches.div_ceil(settings.accumulation);
+    let steps_per_epoch = steps_per_epoch(settings, run.examples.train.len());
     let total_steps = steps_per_epoch * settings.epochs;
     observer.event(TuneEvent::Started { total_steps, steps_per_epoch, parameters: model.num_params() });
 
+    let fresh = Resumption { progress: Progress::default(), optimizer: AdamW::new(settings.weight_decay), best: None };
+    let Resumption { progress, optimizer, mut best } = resumption.unwrap_or(fresh);
     let mut trainer = Trainer {
-        optimizer: AdamW::new(settings.weight_decay),
+        optimizer,
         schedule: Schedule::new(settings.learning_rate, settings.warmup_ratio, total_steps),
         model,
-        step: 0,
+        progress,
         total_steps,
         pace: Pace::default(),
         run: &run,
     };
-    let mut best: Option<(VideoMae, usize, Option<Evaluation>)> = None;
-    for epoch in 1..=settings.epochs {
-        let (train_loss, train_accuracy) = trainer.epoch(epoch, observer).await?;
+    let first = if progress.drawn > 0 { progress.epoch } else { progress.epoch + 1 };
+    for epoch in first..=settings.epochs {
+        trainer.epoch(epoch, observer).await?;
         let current = trainer.model.valid();
         let validation = evaluate(&run, &current, Split::Validation, observer).await?;
-        observer.event(TuneEvent::Epoch(EpochReport { epoch, train_loss, train_accuracy, validation }));
-        observer.checkpoint(&current, epoch, validation).await?;
-        let improves = best.as_ref().is_none_or(|(_, _, before)| is_better(validation, *before));
-        if improves {
-            best = Some((current, epoch, validation));
+        let evaluation = validation.as_ref().map(|validation| validation.evaluation);
+        let (train_loss, train_accuracy) = trainer.progress.sums.means();
+        observer.event(TuneEvent::Epoch(EpochReport { epoch, train_loss, train_accuracy, validation: evaluation }));
+        let moment = Moment {
+            model: &current,
+            optimizer: &trainer.optimizer,
+            progress: trainer.progress,
+            validation,
+            unfinished: trainer.progress.drawn > 0 || epoch < settings.epochs,
+        };
+        observer.checkpoint(moment).await?;
+        if best.as_ref().is_none_or(|best| is_better(evaluation, best.validation)) {
+            best = Some(Best { model: current, epoch, validation: evaluation });
         }
         if observer.should_stop() {
             break;
         }
     }
-    let Some((model, epoch, _)) = best else { return Err(TuneError::NothingDecoded) };
+    let Some(Best { model, epoch, .. }) = best else { return Err(TuneError::NothingDecoded) };
     if !observer.should_stop()
         && let Some(test) = evaluate(&run, &model, Split::Test, observer).await?
     {
-        observer.event(TuneEvent::Tested(test));
+        observer.event(TuneEvent::Tested(test.evaluation));
         observer.tested(epoch, test).await?;
     }
     Ok(model)
+}
+
+/// Optimizer steps in an epoch over so many training clips.
+pub fn steps_per_epoch(settings: &TuneSettings, clips: usize) -> usize {
+    clips.div_ceil(settings.batch).div_ceil(settings.accumulation)
 }
 
 /// Whether a new epoch is the best so far. Without validation, later is better.
@@ -163,22 +200,24 @@ struct Trainer<'a, S> {
     model: VideoMae,
     optimizer: AdamW,
     schedule: Schedule,
-    /// Optimizer steps done.
-    step: usize,
+    progress: Progress,
     total_steps: usize,
     pace: Pace,
     run: &'a Run<'a, S>,
 }
 
 impl<S: ClipSource> Trainer<'_, S> {
-    /// One pass over the training examples; goes out: mean loss and accuracy over its clips.
-    async fn epoch<O: Observer>(&mut self, epoch: usize, observer: &mut O) -> Result<(f32, f32), TuneError> {
+    /// One pass over the training examples, or what is left of it.
+    async fn epoch<O: Observer>(&mut self, epoch: usize, observer: &mut O) -> Result<(), TuneError> {
         let settings = self.run.settings;
+        if self.progress.epoch != epoch || self.progress.drawn == 0 {
+            self.progress = Progress { epoch, step: self.progress.step, ..Progress::default() };
+        }
         let (sender, mut batches) = mpsc::channel::<Batch>(BATCHES_AHEAD);
-        let wanted = self.run.draw_epoch(epoch);
+        let mut wanted = self.run.draw_epoch(epoch);
+        wanted.drain(..self.progress.drawn.min(wanted.len()));
         let source = self.run.source;
         let consume = async move {
-            let (mut loss_sum, mut right_sum, mut clips) = (0.0, 0.0, 0);
             let mut more = true;
             while more && !observer.should_stop() {
                 let mut step_batches: Vec<Batch> = Vec::with_capacity(settings.accumulation);
@@ -190,6 +229,7 @@ impl<S: ClipSource> Trainer<'_, S> {
                     for unusable in std::mem::take(&mut batch.left_out) {
                         observer.event(TuneEvent::LeftOut(unusable));
                     }
+                    self.progress.drawn += batch.drawn;
                     if !batch.labels.is_empty() {
                         step_batches.push(batch);
                     }
@@ -197,17 +237,16 @@ impl<S: ClipSource> Trainer<'_, S> {
                 if step_batches.is_empty() {
                     continue;
                 }
-                let report = self.step(epoch, step_batches, observer).await?;
-                loss_sum += report.loss * report.clips as f32;
-                right_sum += report.right;
-                clips += report.clips;
+                self.step(epoch, step_batches, observer).await?;
                 observer.breathe().await;
             }
-            if clips == 0 && !observer.should_stop() {
+            if self.progress.sums.clips == 0 && !observer.should_stop() {
                 return Err(TuneError::NothingDecoded);
             }
-            let count = clips.max(1) as f32;
-            Ok((loss_sum / count, right_sum / count))
+            if !more {
+                self.progress.drawn = 0;
+            }
+            Ok(())
         };
         let (_, result) = future::join(feed(source, wanted, settings.batch, sender), consume).await;
         result
@@ -219,7 +258,7 @@ impl<S: ClipSource> Trainer<'_, S> {
         epoch: usize,
         batches: Vec<Batch>,
         observer: &mut O,
-    ) -> Result<StepSums, TuneError> {
+    ) -> Result<(), TuneError> {
         let settings = self.run.settings;
         let device = self.run.device.clone().autodiff();
         let clips: usize = batches.iter().map(|batch| batch.labels.len()).sum();
@@ -239,36 +278,31 @@ impl<S: ClipSource> Trainer<'_, S> {
                 None => both,
             });
         }
-        let learning_rate = self.schedule.learning_rate(self.step);
+        let learning_rate = self.schedule.learning_rate(self.progress.step);
         let norm = gradients.clip(settings.max_grad_norm);
         let (Some(sums), Some(norm)) = (sums, norm) else { return Err(TuneError::NothingDecoded) };
         self.model = self.optimizer.step(self.model.clone(), gradients, learning_rate);
-        self.step += 1;
+        self.progress.step += 1;
+        let step = self.progress.step;
 
         let [loss, right, gradient_norm] = read(Tensor::cat(vec![sums, norm], 0)).await?;
         if !loss.is_finite() || !gradient_norm.is_finite() {
-            return Err(TuneError::Diverged { step: self.step });
+            return Err(TuneError::Diverged { step });
         }
         self.pace.add(observer.now(), clips);
         observer.event(TuneEvent::Step(StepReport {
-            step: self.step,
+            step,
             epoch,
             loss,
             accuracy: right / clips as f32,
             learning_rate,
             gradient_norm,
             clips_per_second: self.pace.clips_per_second(),
-            seconds_left: self.pace.seconds_left(self.total_steps.saturating_sub(self.step)),
+            seconds_left: self.pace.seconds_left(self.total_steps.saturating_sub(step)),
         }));
-        Ok(StepSums { loss, right, clips })
+        self.progress.sums.add(loss, right, clips);
+        Ok(())
     }
-}
-
-/// What a step adds to its epoch's sums.
-struct StepSums {
-    loss: f32,
-    right: f32,
-    clips: usize,
 }
 
 /// How fast a run goes, from its second step on: the first one compiles kernels.

@@ -9,6 +9,8 @@ use crate::model::config::ModelSize;
 /// What the weights start from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StartFrom {
+    /// The small model that comes with the page, pre-trained on drawn motions.
+    Starter,
     /// A new model of this size, with random weights.
     Size(ModelSize),
     /// A checkpoint on this device, by its id; other labels give it a new head.
@@ -68,6 +70,11 @@ impl TuneSettings {
             clip_seconds: GUIDE_CLIP_SECONDS,
             seed: 42,
         }
+    }
+
+    /// Good settings for the starter model.
+    pub fn for_starter() -> Self {
+        Self { start: StartFrom::Starter, epochs: 30, ..Self::for_size(ModelSize::Micro) }
     }
 
     /// Good settings for going on from trained weights: the guide's own.

@@ -1,0 +1,106 @@
+//! Whether a model fits on a device, before anything is loaded.
+//!
+//! Comes in: a configuration, a batch, the device's limits. Goes out: a [`Fit`]. An estimate: activations are counted
+//! for plain attention, which keeps every layer's scores for the backward pass.
+
+use crate::model::config::VideoMaeConfig;
+use crate::model::weights::names::expected;
+use crate::protocol::Fit;
+
+const FLOAT: u64 = 4;
+/// What wasm can address, less what the program itself and the clips need.
+const CPU_BYTES: u64 = 3 << 30;
+
+/// What a device can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limits {
+    /// Natively: as much as the machine has.
+    None,
+    /// The CPU backend inside wasm's 4 GB.
+    Wasm,
+    /// A WebGPU adapter's largest buffer that a kernel can bind, in bytes. Browsers do not tell how much memory there is.
+    Gpu { largest_buffer: u64 },
+}
+
+/// Estimates what a model takes to classify one clip, and to train on batches of so many.
+pub fn estimate(config: &VideoMaeConfig, batch: usize, limits: Limits) -> Fit {
+    let shapes = expected(config);
+    let count = |shape: &[usize]| shape.iter().fold(1u64, |product, &side| product.saturating_mul(side as u64));
+    let parameters: u64 = shapes.iter().map(|(_, shape)| count(shape)).sum();
+    let (tokens, width) = (config.tokens() as u64, config.hidden_size as u64);
+    let (inner, heads) = (config.intermediate_size as u64, config.num_attention_heads as u64);
+    let scores = heads.saturating_mul(tokens).saturating_mul(tokens);
+    // Of one layer and clip: scores and their softmax; in, norms, query, key, value, mixed, out and two residuals; and
+    // the feed-forward block before and after its activation.
+    let layer = 2u64.saturating_mul(scores) + tokens.saturating_mul(9 * width + 3 * inner);
+    let kept = layer.saturating_mul(config.num_hidden_layers as u64).saturating_mul(batch as u64);
+    let largest_weight = shapes.iter().map(|(_, shape)| count(shape)).max().unwrap_or(0);
+    let inference_bytes = FLOAT.saturating_mul(parameters.saturating_add(layer));
+    // Weights, gradients and AdamW's two moments.
+    let training_bytes = FLOAT.saturating_mul(parameters.saturating_mul(4).saturating_add(kept));
+    let largest_buffer = |clips: u64| FLOAT.saturating_mul(largest_weight.max(scores.saturating_mul(clips)));
+    let refusal = match limits {
+        Limits::Gpu { largest_buffer: most } if largest_buffer(1) > most => Some(format!(
+            "This model needs a buffer of {}, and this GPU allows {}. Choose a smaller model, or fewer or smaller frames.",
+            gigabytes(largest_buffer(1)),
+            gigabytes(most)
+        )),
+        Limits::Gpu { largest_buffer: most } if largest_buffer(batch as u64) > most => Some(format!(
+            "A batch of {batch} needs a buffer of {}, and this GPU allows {}. Choose a smaller batch.",
+            gigabytes(largest_buffer(batch as u64)),
+            gigabytes(most)
+        )),
+        Limits::Wasm if inference_bytes > CPU_BYTES => Some(format!(
+            "This model needs about {}, more than a page may use on the CPU. Choose a smaller one, or a device with a GPU.",
+            gigabytes(inference_bytes)
+        )),
+        Limits::Wasm if training_bytes > CPU_BYTES => Some(format!(
+            "Training it with a batch of {batch} needs about {}, more than a page may use on the CPU. Choose a smaller batch or model, or a device with a GPU.",
+            gigabytes(training_bytes)
+        )),
+        _ => None,
+    };
+    Fit { parameters: parameters as usize, inference_bytes, training_bytes, refusal }
+}
+
+fn gigabytes(bytes: u64) -> String {
+    format!("{:.1} GB", bytes as f64 / 1e9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::config::ModelSize;
+
+    fn config(size: ModelSize) -> VideoMaeConfig {
+        size.config(&(0..400).map(|id| id.to_string()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_published_sizes_have_the_published_numbers_of_parameters() {
+        let fit = |size| estimate(&config(size), 1, Limits::None);
+        // shared/golden/shapes: videomae-small-finetuned-kinetics, videomae-base-finetuned-kinetics.
+        assert_eq!(fit(ModelSize::Small).parameters, 22_033_936);
+        assert_eq!(fit(ModelSize::Base).parameters, 86_534_800);
+        assert!(fit(ModelSize::Base).training_bytes > 3 << 30, "plain attention keeps 1.3 GiB of scores alone");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_what_to_change() {
+        let small_gpu = Limits::Gpu { largest_buffer: 128 << 20 };
+        assert_eq!(estimate(&config(ModelSize::Micro), 8, small_gpu).refusal, None);
+        assert_eq!(estimate(&config(ModelSize::Base), 1, small_gpu).refusal, None);
+        let refusal = estimate(&config(ModelSize::Base), 2, small_gpu).refusal.unwrap();
+        assert!(refusal.contains("smaller batch"), "{refusal}");
+        let refusal = estimate(&config(ModelSize::Base), 1, Limits::Wasm).refusal.unwrap();
+        assert!(refusal.contains("CPU"), "{refusal}");
+    }
+
+    #[test]
+    fn absurd_sizes_overflow_nothing() {
+        let mut absurd =
+            VideoMaeConfig { hidden_size: 1 << 16, intermediate_size: 1 << 16, ..VideoMaeConfig::default() };
+        absurd.num_frames = 1 << 16;
+        assert!(estimate(&absurd, 256, Limits::Wasm).refusal.is_some());
+    }
+}

@@ -1,0 +1,57 @@
+//! `trainer_state.json` as Hugging Face's Trainer writes it, so that tools which read its log read ours.
+//!
+//! Comes in: a [`RunRecord`]. Goes out: JSON. Source: `TrainerState` in transformers' trainer_callback.py.
+
+use serde_json::{Value, json};
+
+use crate::train::record::RunRecord;
+
+/// The log of a run up to and including `epoch`.
+pub fn trainer_state(record: &RunRecord, epoch: usize) -> String {
+    let steps_per_epoch = record.steps_per_epoch.max(1);
+    let share = |step: usize| step as f64 / steps_per_epoch as f64;
+    let mut history: Vec<Value> = Vec::with_capacity(record.steps.len() + record.epochs.len());
+    let mut epochs = record.epochs.iter().peekable();
+    for (index, step) in record.steps.iter().enumerate() {
+        let done = index + 1;
+        history.push(json!({
+            "epoch": share(done), "step": done, "loss": step.loss, "grad_norm": step.gradient_norm,
+            "learning_rate": step.learning_rate,
+        }));
+        let last = done == record.steps.len();
+        if let Some(report) = epochs
+            .next_if(|report| done.is_multiple_of(steps_per_epoch) && report.epoch == done / steps_per_epoch || last)
+            && let Some(validation) = report.validation
+        {
+            history.push(json!({
+                "epoch": share(done), "step": done, "eval_loss": validation.loss, "eval_accuracy": validation.accuracy,
+            }));
+        }
+    }
+    let best = record.epochs.iter().filter_map(|report| Some((report.epoch, report.validation?)));
+    let best = best.max_by(|(epoch, one), (other_epoch, other)| one.compare(other).then(other_epoch.cmp(epoch)));
+    let state = json!({
+        "best_metric": best.map(|(_, validation)| validation.accuracy),
+        "best_global_step": best.map(|(epoch, _)| epoch * steps_per_epoch),
+        "best_model_checkpoint": best.map(|(epoch, _)| format!("epoch-{epoch}")),
+        "epoch": share(record.steps.len()),
+        "global_step": record.steps.len(),
+        "max_steps": steps_per_epoch * record.settings.epochs,
+        "num_train_epochs": record.settings.epochs,
+        "train_batch_size": record.settings.batch,
+        "logging_steps": 1,
+        "eval_steps": steps_per_epoch,
+        "save_steps": steps_per_epoch,
+        "is_local_process_zero": true,
+        "is_world_process_zero": true,
+        "is_hyper_param_search": false,
+        "log_history": history,
+        "stateful_callbacks": {},
+        "total_flos": 0.0,
+        "trial_name": null,
+        "trial_params": null,
+        "cliptune_epoch": epoch,
+    });
+    // Numbers that were read from a file or measured are finite; an empty file would be refused by its reader.
+    serde_json::to_string_pretty(&state).unwrap_or_default()
+}
