@@ -1,0 +1,355 @@
+#!/usr/bin/env python3
+"""Goes on with the fine-tuning of the model in this script's folder, on as many machines as you have.
+
+The folder is an export of Cliptune or a checkpoint of this script: the model as transformers reads it, and run.json
+with the videos, their labels and splits, and the settings. If training_state.safetensors is there and epochs are left,
+the same run goes on with the same optimizer state; else a new run of as many epochs starts from the weights.
+
+    pip install torch torchvision transformers accelerate av
+    python train.py --data FOLDER
+    torchrun --nproc_per_node=8 train.py --data FOLDER
+    accelerate launch --mixed_precision bf16 train.py --data FOLDER
+
+Each process takes `batch` clips at a time: more processes make larger batches and fewer steps, so you may want to
+change --batch or --learning-rate. After every epoch a folder in --out is such a folder again, train.py included.
+"""
+
+import argparse
+import contextlib
+import copy
+import itertools
+import json
+import math
+import random
+import shutil
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch.nn.functional import cross_entropy, interpolate
+from transformers import VideoMAEForVideoClassification, VideoMAEImageProcessor
+
+HERE = Path(__file__).resolve().parent
+RUN, STATE = "run.json", "training_state.safetensors"
+MOMENTS = ("exp_avg", "exp_avg_sq")
+SPLITS = ("train", "validation", "test")
+CHANGEABLE = {"epochs": int, "batch": int, "accumulation": int, "learning_rate": float}
+# The short sides to which the Hugging Face guide scales training frames for pictures of 224.
+GUIDE_SHORT_SIDES, GUIDE_SIDE = (256, 320), 224
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="the folder that the paths in run.json start from")
+    parser.add_argument("--out", type=Path, default=Path("tuned"), help="where checkpoints go (default: tuned)")
+    parser.add_argument("--steps", type=int, help="stop after this many; 0 evaluates only")
+    parser.add_argument("--no-resume", action="store_true", help=f"start a new run even if {STATE} is there")
+    parser.add_argument("--skip-missing", action="store_true", help="leave out videos that are not in --data")
+    parser.add_argument("--workers", type=int, default=4, help="decoders for each process (default: 4)")
+    parser.add_argument("--mixed-precision", choices=["no", "fp16", "bf16"])
+    for name, kind in CHANGEABLE.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help="instead of the run's own")
+    return parser.parse_args()
+
+
+def locate(folder, videos, skip_missing):
+    """The manifest's videos as (path, label)."""
+    found, missing = [], []
+    for video in videos:
+        # A browser's paths begin with the name of the chosen folder itself.
+        candidates = folder / video["path"], folder / video["path"].partition("/")[2]
+        path = next((path for path in candidates if path.is_file()), None)
+        if path:
+            found.append((path, video["label"]))
+        else:
+            missing.append(video["path"])
+    if missing and not skip_missing:
+        raise SystemExit(
+            f"{len(missing)} of {len(videos)} videos are not in {folder}, such as {', '.join(missing[:5])}. "
+            "Choose the folder that holds them with --data, or leave them out with --skip-missing."
+        )
+    return found
+
+
+def duration(path):
+    """Of the first video stream, in seconds."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        if stream.duration:
+            return float(stream.duration * stream.time_base)
+        if container.duration:
+            return container.duration / av.time_base
+        # Browsers' own recordings do not say.
+        ends = [packet.pts + (packet.duration or 0) for packet in container.demux(stream) if packet.pts is not None]
+        return float((max(ends, default=0) - (stream.start_time or 0)) * stream.time_base)
+
+
+def decode(path, start, end, seek):
+    """Frames and their seconds from the first one: from a key frame before `start`, or from the first, to `end`."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        first = float((stream.start_time or 0) * stream.time_base)
+        if seek:
+            container.seek(int((first + start) / stream.time_base), stream=stream)
+        for frame in container.decode(stream):
+            if frame.time is not None:
+                yield frame, frame.time - first
+                if frame.time - first >= end:
+                    return
+
+
+def read_frames(path, start, seconds, count):
+    """`count` frames, evenly by number, of those with start <= time < start + seconds; upright: [T, H, W, 3] u8."""
+    # Some files cannot be sought in.
+    for seek in (start > 1, False):
+        inside, nearest, earliest = [], None, math.inf
+        for frame, time in decode(path, start, start + seconds, seek):
+            earliest = min(earliest, time)
+            if start <= time < start + seconds:
+                inside.append(frame)
+            if nearest is None or abs(time - start) < abs(nearest[1] - start):
+                nearest = frame, time
+        if earliest <= start:
+            break
+    if nearest is None:
+        raise RuntimeError("no frame of it can be decoded")
+    inside = inside or [nearest[0]]
+    chosen = [index * (len(inside) - 1) // max(count - 1, 1) for index in range(count)]
+    pictures = {index: inside[index].to_ndarray(format="rgb24") for index in set(chosen)}
+    return np.stack([np.rot90(pictures[index], inside[index].rotation // 90) for index in chosen])
+
+
+def is_height_bound(frame, crop):
+    """Whether the height is what a crop leaves no room in."""
+    return crop[0] * frame[1] >= crop[1] * frame[0]
+
+
+def scaled_size(frame, crop, side):
+    """`frame` at its proportions with `side` as the length of the bound side; never less than `crop`."""
+    height, width = frame
+    if is_height_bound(frame, crop):
+        return side, max(side * width // height, crop[1])
+    return max(side * height // width, crop[0]), side
+
+
+class Clips(torch.utils.data.Dataset):
+    """A split's clips as (pixels [T, 3, H, W], label): centred ones, or for training random ones in random order."""
+
+    def __init__(self, videos, settings, config, processor, training):
+        self.videos, self.settings, self.processor, self.training = videos, settings, processor, training
+        size = config.image_size
+        self.crop = (size, size) if isinstance(size, int) else tuple(size)
+        self.frames, self.epoch = config.num_frames, 0
+
+    def start_epoch(self, epoch):
+        """The order comes from the seed and the epoch alone, so that every process has the same."""
+        self.epoch = epoch
+        self.videos.sort()
+        random.Random(f"{self.settings['seed']} {epoch}").shuffle(self.videos)
+
+    def __len__(self):
+        return len(self.videos)
+
+    def __getitem__(self, index):
+        (path, label), seconds = self.videos[index], self.settings["clip_seconds"]
+        draw = random.Random(f"{self.settings['seed']} {self.epoch} {index}")
+        place = draw.random() if self.training else 0.5
+        try:
+            frames = read_frames(path, place * max(duration(path) - seconds, 0), seconds, self.frames)
+        except (av.error.FFmpegError, IndexError, RuntimeError) as error:
+            raise RuntimeError(f"{path} cannot be used: {error}. Take it out of {RUN}.") from error
+        return self.training_pixels(frames, draw) if self.training else self.evaluation_pixels(frames), label
+
+    def evaluation_pixels(self, frames):
+        """transformers' own: resize, centre crop, normalise."""
+        bound = self.crop[0] if is_height_bound(frames.shape[1:3], self.crop) else self.crop[1]
+        size = dict(zip(("height", "width"), scaled_size(frames.shape[1:3], self.crop, bound)))
+        return self.processor(list(frames), size=size, return_tensors="pt")["pixel_values"][0]
+
+    def training_pixels(self, frames, draw):
+        """The guide's RandomShortSideScale, RandomCrop and RandomHorizontalFlip."""
+        bound = self.crop[0] if is_height_bound(frames.shape[1:3], self.crop) else self.crop[1]
+        side = draw.randint(*(round(side * bound / GUIDE_SIDE) for side in GUIDE_SHORT_SIDES))
+        resized = scaled_size(frames.shape[1:3], self.crop, side)
+        top, left = (draw.randint(0, length - crop) for length, crop in zip(resized, self.crop))
+        flip = draw.random() < 0.5 and self.settings["horizontal_flip"]
+        return self.scale_and_crop(frames, resized, top, left, flip)
+
+    def scale_and_crop(self, frames, resized, top, left, flip):
+        mean, std = (torch.tensor(each).view(3, 1, 1) for each in (self.processor.image_mean, self.processor.image_std))
+        pixels = (torch.from_numpy(frames).permute(0, 3, 1, 2) / 255 - mean) / std
+        pixels = interpolate(pixels, size=resized, mode="bilinear", align_corners=False)
+        pixels = pixels[:, :, top : top + self.crop[0], left : left + self.crop[1]]
+        return pixels.flip(-1) if flip else pixels
+
+
+def learning_rate(settings, done, total):
+    """After `done` of `total` steps: linear warm-up from 0, then linear decay to 0."""
+    warmup = math.ceil(settings["warmup_ratio"] * total)
+    factor = done / warmup if done < warmup else max(total - done, 0) / max(total - warmup, 1)
+    return settings["learning_rate"] * factor
+
+
+def make_optimizer(model, settings):
+    """The Trainer's AdamW: biases and norms do not decay."""
+    matrices, vectors = ([each for each in model.parameters() if (each.dim() > 1) == many] for many in (True, False))
+    groups = [{"params": matrices, "weight_decay": settings["weight_decay"]}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=settings["learning_rate"])
+
+
+def stored_name(name):
+    """A parameter's name in files; transformers 5 has others in memory."""
+    return name.replace("attention.query.bias", "attention.q_bias").replace("attention.value.bias", "attention.v_bias")
+
+
+def load_state(path, model, optimizer):
+    with safe_open(path, "pt") as file:
+        step = torch.tensor(float(file.metadata()["step"]))
+        for name, parameter in model.named_parameters():
+            moments = {moment: file.get_tensor(f"{moment}.{stored_name(name)}") for moment in MOMENTS}
+            optimizer.state[parameter] = {"step": step.clone(), **moments}
+
+
+def save(accelerator, folder, model, optimizer, processor, run, epochs_done):
+    """A folder like this script's own, from the first process."""
+    if not accelerator.is_main_process:
+        return
+    model = accelerator.unwrap_model(model)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    moments = {
+        f"{moment}.{stored_name(name)}": optimizer.state[parameter][moment]
+        for (name, parameter), moment in itertools.product(model.named_parameters(), MOMENTS)
+    }
+    save_file(moments, folder / STATE, {"step": str(len(run["steps"])), "epoch": str(epochs_done)})
+    (folder / RUN).write_text(json.dumps(run, ensure_ascii=False), encoding="utf-8")
+    shutil.copy(__file__, folder / "train.py")
+
+
+def train_step(accelerator, model, optimizer, batches, max_grad_norm):
+    """One optimizer step. Goes out: [sum of losses, right answers, clips] and the gradient's norm before clipping."""
+    clips = sum(len(labels) for _, labels in batches)
+    sums = torch.zeros(3, device=accelerator.device)
+    optimizer.zero_grad()
+    for index, (pixels, labels) in enumerate(batches):
+        # Processes exchange gradients once a step.
+        with contextlib.nullcontext() if index == len(batches) - 1 else accelerator.no_sync(model):
+            logits = model(pixel_values=pixels).logits.float()
+            loss = cross_entropy(logits, labels)
+            accelerator.backward(loss * len(labels) / clips)
+        sums[0] += loss.detach() * len(labels)
+        sums[1] += (logits.argmax(1) == labels).sum()
+        sums[2] += len(labels)
+    norm = accelerator.clip_grad_norm_(model.parameters(), max_grad_norm or math.inf)
+    optimizer.step()
+    return accelerator.reduce(sums).cpu(), float(norm)
+
+
+@torch.no_grad()
+def evaluate(accelerator, model, loader, split):
+    """Loss, accuracy and confusion[label][prediction], one centred clip a video; None where the split is empty."""
+    if len(loader.dataset) == 0:
+        return None
+    model.eval()
+    outputs = ((model(pixel_values=pixels).logits, labels) for pixels, labels in loader)
+    gathered = [accelerator.gather_for_metrics(output) for output in outputs]
+    model.train()
+    logits, labels = (torch.cat(parts) for parts in zip(*gathered))
+    predictions, classes = logits.argmax(1), logits.shape[1]
+    evaluation = {
+        "split": split,
+        "loss": cross_entropy(logits.float(), labels).item(),
+        "accuracy": (predictions == labels).float().mean().item(),
+        "videos": len(labels),
+    }
+    accelerator.print(json.dumps(evaluation))
+    confusion = torch.bincount(labels * classes + predictions, minlength=classes**2).view(classes, classes)
+    return {"evaluation": evaluation, "confusion": confusion.tolist()}
+
+
+def train(accelerator, arguments, run, model, optimizer, processor, loaders, epochs_done):
+    """Trains, evaluates and saves epoch by epoch; the best epoch's weights are tested at the end."""
+    settings, loader, best, left = run["settings"], loaders["train"], None, arguments.steps or math.inf
+    steps_per_epoch = run["steps_per_epoch"] = math.ceil(len(loader) / settings["accumulation"])
+    total = steps_per_epoch * settings["epochs"]
+    for epoch in range(epochs_done + 1, settings["epochs"] + 1):
+        loader.dataset.start_epoch(epoch)
+        batches, sums = iter(loader), torch.zeros(3)
+        steps = range(steps_per_epoch * (epoch - 1), steps_per_epoch * epoch)[: min(left, steps_per_epoch)]
+        for done in steps:
+            rate = learning_rate(settings, done, total)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            together = list(itertools.islice(batches, settings["accumulation"]))
+            step_sums, norm = train_step(accelerator, model, optimizer, together, settings["max_grad_norm"])
+            sums += step_sums
+            loss = (step_sums[0] / step_sums[2]).item()
+            if not math.isfinite(loss):
+                raise SystemExit(f"The loss is not a number at step {done + 1}. Choose a smaller --learning-rate.")
+            run["steps"].append({"loss": loss, "learning_rate": rate, "gradient_norm": norm})
+            accelerator.print(json.dumps({"epoch": epoch, "step": done + 1, "of": total, **run["steps"][-1]}))
+        left -= len(steps)
+        run["validation"] = evaluate(accelerator, model, loaders["validation"], "validation")
+        evaluation = run["validation"] and run["validation"]["evaluation"]
+        train_loss, train_accuracy = (sums[:2] / sums[2]).tolist()
+        run["epochs"].append(
+            {"epoch": epoch, "train_loss": train_loss, "train_accuracy": train_accuracy, "validation": evaluation}
+        )
+        folder = arguments.out / f"epoch-{epoch:04}"
+        save(accelerator, folder, model, optimizer, processor, run, epoch - (len(steps) < steps_per_epoch))
+        score = (evaluation["accuracy"], -evaluation["loss"]) if evaluation else (epoch, 0)
+        if best is None or score > best[0]:
+            best = score, folder, copy.deepcopy(accelerator.unwrap_model(model).state_dict())
+        if left <= 0:
+            break
+    _, folder, weights = best
+    accelerator.unwrap_model(model).load_state_dict(weights)
+    evaluate(accelerator, model, loaders["test"], "test")
+    accelerator.print(f"The best checkpoint is {folder}.")
+
+
+def main():
+    arguments = parse_arguments()
+    run = json.loads((HERE / RUN).read_text(encoding="utf-8"))
+    settings = run["settings"]
+    settings.update({name: value for name in CHANGEABLE if (value := getattr(arguments, name)) is not None})
+    # Without being told, accelerate does not join processes on CPUs.
+    accelerator = Accelerator(mixed_precision=arguments.mixed_precision, cpu=not torch.accelerator.is_available())
+    set_seed(settings["seed"])
+    model = VideoMAEForVideoClassification.from_pretrained(HERE).float().train()
+    processor = VideoMAEImageProcessor.from_pretrained(HERE)
+    optimizer = make_optimizer(model, settings)
+
+    epochs_done = 0
+    if not arguments.no_resume and (HERE / STATE).is_file():
+        with safe_open(HERE / STATE, "pt") as file:
+            epochs_done = int(file.metadata()["epoch"])
+    if 0 < epochs_done < settings["epochs"]:
+        load_state(HERE / STATE, model, optimizer)
+    else:
+        epochs_done = 0
+        run.update(steps=[], epochs=[], validation=None, test=None, origin=run["origin"] | {"source": settings["name"]})
+
+    loaders = {}
+    for split in SPLITS:
+        videos = [video for video in run["data"]["videos"] if video["split"] == split]
+        videos = locate(arguments.data, videos, arguments.skip_missing)
+        clips = Clips(videos, settings, model.config, processor, split == "train")
+        loaders[split] = torch.utils.data.DataLoader(clips, settings["batch"], num_workers=arguments.workers)
+    model, optimizer, *prepared = accelerator.prepare(model, optimizer, *loaders.values())
+    loaders = dict(zip(SPLITS, prepared))
+    if arguments.steps == 0:
+        for split in SPLITS[1:]:
+            evaluate(accelerator, model, loaders[split], split)
+    else:
+        train(accelerator, arguments, run, model, optimizer, processor, loaders, epochs_done)
+    accelerator.end_training()
+
+
+if __name__ == "__main__":
+    main()
