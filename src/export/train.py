@@ -2,8 +2,8 @@
 """Goes on with the fine-tuning of the model in this script's folder, on as many machines as you have.
 
 The folder is an export of Cliptune or a checkpoint of this script: the model as transformers reads it, and run.json
-with the videos, their labels and splits, and the settings. If training_state.safetensors is there and epochs are left,
-the same run goes on with the same optimizer state; else a new run of as many epochs starts from the weights.
+with the videos, their labels and splits, and the settings. If training_state.safetensors is there, the same run goes on
+with the same optimizer state; else a new run of as many epochs starts from the weights.
 
     pip install torch torchvision transformers accelerate av
     python train.py --data FOLDER
@@ -11,7 +11,7 @@ the same run goes on with the same optimizer state; else a new run of as many ep
     accelerate launch --mixed_precision bf16 train.py --data FOLDER
 
 Each process takes `batch` clips at a time: more processes make larger batches and fewer steps, so you may want to
-change --batch or --learning-rate. After every epoch a folder in --out is such a folder again, train.py included.
+change --batch or --learning-rate. Each epoch leaves such a folder in --out again, train.py included.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from transformers import VideoMAEForVideoClassification, VideoMAEImageProcessor
 
 HERE = Path(__file__).resolve().parent
 RUN, STATE = "run.json", "training_state.safetensors"
-MOMENTS = ("exp_avg", "exp_avg_sq")
+MOMENTS, SUMS = ("exp_avg", "exp_avg_sq"), ("loss", "right", "clips")
 SPLITS = ("train", "validation", "test")
 CHANGEABLE = {"epochs": int, "batch": int, "accumulation": int, "learning_rate": float}
 # The short sides to which the Hugging Face guide scales training frames for pictures of 224.
@@ -124,17 +124,16 @@ def read_frames(path, start, seconds, count):
     return np.stack([np.rot90(pictures[index], inside[index].rotation // 90) for index in chosen])
 
 
-def is_height_bound(frame, crop):
-    """Whether the height is what a crop leaves no room in."""
-    return crop[0] * frame[1] >= crop[1] * frame[0]
+def bound_axis(frame, crop):
+    """Which of height (0) and width (1) leaves `crop` no room in a frame that is scaled to cover it."""
+    return int(crop[0] * frame[1] < crop[1] * frame[0])
 
 
 def scaled_size(frame, crop, side):
-    """`frame` at its proportions with `side` as the length of the bound side; never less than `crop`."""
-    height, width = frame
-    if is_height_bound(frame, crop):
-        return side, max(side * width // height, crop[1])
-    return max(side * height // width, crop[0]), side
+    """Height and width of `frame` once its bound side is `side`; never less than `crop`."""
+    axis = bound_axis(frame, crop)
+    other = max(side * frame[1 - axis] // frame[axis], crop[1 - axis])
+    return (other, side) if axis else (side, other)
 
 
 class Clips(torch.utils.data.Dataset):
@@ -167,15 +166,17 @@ class Clips(torch.utils.data.Dataset):
 
     def evaluation_pixels(self, frames):
         """transformers' own: resize, centre crop, normalise."""
-        bound = self.crop[0] if is_height_bound(frames.shape[1:3], self.crop) else self.crop[1]
-        size = dict(zip(("height", "width"), scaled_size(frames.shape[1:3], self.crop, bound)))
+        frame = frames.shape[1:3]
+        height, width = scaled_size(frame, self.crop, self.crop[bound_axis(frame, self.crop)])
+        size = {"height": height, "width": width}
         return self.processor(list(frames), size=size, return_tensors="pt")["pixel_values"][0]
 
     def training_pixels(self, frames, draw):
         """The guide's RandomShortSideScale, RandomCrop and RandomHorizontalFlip."""
-        bound = self.crop[0] if is_height_bound(frames.shape[1:3], self.crop) else self.crop[1]
+        frame = frames.shape[1:3]
+        bound = self.crop[bound_axis(frame, self.crop)]
         side = draw.randint(*(round(side * bound / GUIDE_SIDE) for side in GUIDE_SHORT_SIDES))
-        resized = scaled_size(frames.shape[1:3], self.crop, side)
+        resized = scaled_size(frame, self.crop, side)
         top, left = (draw.randint(0, length - crop) for length, crop in zip(resized, self.crop))
         flip = draw.random() < 0.5 and self.settings["horizontal_flip"]
         return self.scale_and_crop(frames, resized, top, left, flip)
@@ -207,32 +208,33 @@ def stored_name(name):
     return name.replace("attention.query.bias", "attention.q_bias").replace("attention.value.bias", "attention.v_bias")
 
 
-def load_state(path, model, optimizer):
+def load_moments(path, model, optimizer, step):
     with safe_open(path, "pt") as file:
-        step = torch.tensor(float(file.metadata()["step"]))
         for name, parameter in model.named_parameters():
             moments = {moment: file.get_tensor(f"{moment}.{stored_name(name)}") for moment in MOMENTS}
-            optimizer.state[parameter] = {"step": step.clone(), **moments}
+            optimizer.state[parameter] = {"step": torch.tensor(float(step)), **moments}
 
 
-def save(accelerator, folder, model, optimizer, processor, run, epochs_done):
+def save(accelerator, folder, model, optimizer, processor, run, finished):
     """A folder like this script's own, from the first process."""
     if not accelerator.is_main_process:
         return
     model = accelerator.unwrap_model(model)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
-    moments = {
-        f"{moment}.{stored_name(name)}": optimizer.state[parameter][moment]
-        for (name, parameter), moment in itertools.product(model.named_parameters(), MOMENTS)
-    }
-    save_file(moments, folder / STATE, {"step": str(len(run["steps"])), "epoch": str(epochs_done)})
+    if not finished:
+        moments = {
+            f"{moment}.{stored_name(name)}": optimizer.state[parameter][moment]
+            for (name, parameter), moment in itertools.product(model.named_parameters(), MOMENTS)
+        }
+        progress = {name: str(run["progress"][name]) for name in ("step", "epoch")}
+        save_file(moments, folder / STATE, {"format": "pt", **progress})
     (folder / RUN).write_text(json.dumps(run, ensure_ascii=False), encoding="utf-8")
     shutil.copy(__file__, folder / "train.py")
 
 
 def train_step(accelerator, model, optimizer, batches, max_grad_norm):
-    """One optimizer step. Goes out: [sum of losses, right answers, clips] and the gradient's norm before clipping."""
+    """One optimizer step. Goes out: SUMS over the clips of all processes, and the gradient's norm before clipping."""
     clips = sum(len(labels) for _, labels in batches)
     sums = torch.zeros(3, device=accelerator.device)
     optimizer.zero_grad()
@@ -247,7 +249,8 @@ def train_step(accelerator, model, optimizer, batches, max_grad_norm):
         sums[2] += len(labels)
     norm = accelerator.clip_grad_norm_(model.parameters(), max_grad_norm or math.inf)
     optimizer.step()
-    return accelerator.reduce(sums).cpu(), float(norm)
+    loss, right, clips = accelerator.reduce(sums).tolist()
+    return {"loss": loss, "right": right, "clips": int(clips)}, float(norm)
 
 
 @torch.no_grad()
@@ -272,41 +275,58 @@ def evaluate(accelerator, model, loader, split):
     return {"evaluation": evaluation, "confusion": confusion.tolist()}
 
 
-def train(accelerator, arguments, run, model, optimizer, processor, loaders, epochs_done):
-    """Trains, evaluates and saves epoch by epoch; the best epoch's weights are tested at the end."""
-    settings, loader, best, left = run["settings"], loaders["train"], None, arguments.steps or math.inf
-    steps_per_epoch = run["steps_per_epoch"] = math.ceil(len(loader) / settings["accumulation"])
-    total = steps_per_epoch * settings["epochs"]
-    for epoch in range(epochs_done + 1, settings["epochs"] + 1):
-        loader.dataset.start_epoch(epoch)
-        batches, sums = iter(loader), torch.zeros(3)
-        steps = range(steps_per_epoch * (epoch - 1), steps_per_epoch * epoch)[: min(left, steps_per_epoch)]
-        for done in steps:
-            rate = learning_rate(settings, done, total)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            together = list(itertools.islice(batches, settings["accumulation"]))
-            step_sums, norm = train_step(accelerator, model, optimizer, together, settings["max_grad_norm"])
-            sums += step_sums
-            loss = (step_sums[0] / step_sums[2]).item()
-            if not math.isfinite(loss):
-                raise SystemExit(f"The loss is not a number at step {done + 1}. Choose a smaller --learning-rate.")
-            run["steps"].append({"loss": loss, "learning_rate": rate, "gradient_norm": norm})
-            accelerator.print(json.dumps({"epoch": epoch, "step": done + 1, "of": total, **run["steps"][-1]}))
-        left -= len(steps)
+def train_epoch(accelerator, run, model, optimizer, loader, epoch, steps):
+    """Trains for `steps` of an epoch's steps, a range that counts from 0, and logs them in `run`."""
+    settings, progress = run["settings"], run["progress"]
+    total = run["steps_per_epoch"] * settings["epochs"]
+    loader.dataset.start_epoch(epoch)
+    batches = itertools.islice(loader, steps.start * settings["accumulation"], None)
+    for index in steps:
+        done = (epoch - 1) * run["steps_per_epoch"] + index
+        rate = learning_rate(settings, done, total)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        together = list(itertools.islice(batches, settings["accumulation"]))
+        sums, norm = train_step(accelerator, model, optimizer, together, settings["max_grad_norm"])
+        loss = sums["loss"] / sums["clips"]
+        if not math.isfinite(loss):
+            raise SystemExit(f"The loss is not a number at step {done + 1}. Choose a smaller --learning-rate.")
+        progress["step"] += 1
+        progress["drawn"] += sums["clips"]
+        progress["sums"] = {name: progress["sums"][name] + value for name, value in sums.items()}
+        run["steps"].append({"loss": loss, "learning_rate": rate, "gradient_norm": norm})
+        accelerator.print(json.dumps({"epoch": epoch, "step": done + 1, "of": total, **run["steps"][-1]}))
+
+
+def train(accelerator, arguments, run, model, optimizer, processor, loaders):
+    """Trains, evaluates and saves epoch by epoch; at the end the best epoch's weights are tested."""
+    settings, progress, best, left = run["settings"], run["progress"], None, arguments.steps or math.inf
+    steps_per_epoch = run["steps_per_epoch"] = math.ceil(len(loaders["train"]) / settings["accumulation"])
+    # The first epoch may be half done, and by another number of processes.
+    first = round(progress["drawn"] / len(loaders["train"].dataset) * steps_per_epoch)
+    for epoch in range(progress["epoch"] + (progress["drawn"] == 0), settings["epochs"] + 1):
+        if progress["epoch"] != epoch:
+            progress.update(epoch=epoch, drawn=0, sums=dict.fromkeys(SUMS, 0))
+        steps = range(first, min(first + left, steps_per_epoch))
+        train_epoch(accelerator, run, model, optimizer, loaders["train"], epoch, steps)
+        first, left = 0, left - len(steps)
+        if steps.stop == steps_per_epoch:
+            progress["drawn"] = 0
         run["validation"] = evaluate(accelerator, model, loaders["validation"], "validation")
         evaluation = run["validation"] and run["validation"]["evaluation"]
-        train_loss, train_accuracy = (sums[:2] / sums[2]).tolist()
-        run["epochs"].append(
-            {"epoch": epoch, "train_loss": train_loss, "train_accuracy": train_accuracy, "validation": evaluation}
-        )
+        loss, accuracy = (progress["sums"][name] / progress["sums"]["clips"] for name in ("loss", "right"))
+        report = {"epoch": epoch, "train_loss": loss, "train_accuracy": accuracy, "validation": evaluation}
+        run["epochs"] = [*(earlier for earlier in run["epochs"] if earlier["epoch"] < epoch), report]
         folder = arguments.out / f"epoch-{epoch:04}"
-        save(accelerator, folder, model, optimizer, processor, run, epoch - (len(steps) < steps_per_epoch))
+        finished = epoch == settings["epochs"] and progress["drawn"] == 0
+        save(accelerator, folder, model, optimizer, processor, run, finished)
         score = (evaluation["accuracy"], -evaluation["loss"]) if evaluation else (epoch, 0)
         if best is None or score > best[0]:
             best = score, folder, copy.deepcopy(accelerator.unwrap_model(model).state_dict())
-        if left <= 0:
+        if left == 0:
             break
+    if best is None:
+        raise SystemExit("The run has no epoch left. Choose more --epochs, or --no-resume for a new run.")
     _, folder, weights = best
     accelerator.unwrap_model(model).load_state_dict(weights)
     evaluate(accelerator, model, loaders["test"], "test")
@@ -325,15 +345,11 @@ def main():
     processor = VideoMAEImageProcessor.from_pretrained(HERE)
     optimizer = make_optimizer(model, settings)
 
-    epochs_done = 0
-    if not arguments.no_resume and (HERE / STATE).is_file():
-        with safe_open(HERE / STATE, "pt") as file:
-            epochs_done = int(file.metadata()["epoch"])
-    if 0 < epochs_done < settings["epochs"]:
-        load_state(HERE / STATE, model, optimizer)
+    if (HERE / STATE).is_file() and not arguments.no_resume:
+        load_moments(HERE / STATE, model, optimizer, run["progress"]["step"])
     else:
-        epochs_done = 0
         run.update(steps=[], epochs=[], validation=None, test=None, origin=run["origin"] | {"source": settings["name"]})
+        run["progress"] = {"step": 0, "epoch": 0, "drawn": 0}
 
     loaders = {}
     for split in SPLITS:
@@ -347,7 +363,7 @@ def main():
         for split in SPLITS[1:]:
             evaluate(accelerator, model, loaders[split], split)
     else:
-        train(accelerator, arguments, run, model, optimizer, processor, loaders, epochs_done)
+        train(accelerator, arguments, run, model, optimizer, processor, loaders)
     accelerator.end_training()
 
 
