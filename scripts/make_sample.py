@@ -135,14 +135,21 @@ class Scene:
             places.append((max(-2, min(2, round(x))), max(-2, min(2, round(y)))))
         return places
 
+    def movement(self, motion, t):
+        """How far the plane has slid, turned and grown after t seconds: x, y, angle, share of the cycle of sizes."""
+        x = {"SlideLeft": -1, "SlideRight": 1}.get(motion, 0) * self.slide * t
+        y = {"SlideUp": -1, "SlideDown": 1}.get(motion, 0) * self.slide * t
+        # y points downwards, so a growing angle turns to the right, clockwise.
+        turned = {"SpinLeft": -1, "SpinRight": 1}.get(motion, 0) * self.turn * t
+        grown = {"Grow": 1, "Shrink": -1}.get(motion, 0) * self.growth * t
+        return x, y, turned, grown
+
     def shapes(self, motion, frame):
         """Middle, radius and angle of each shape that this frame may show."""
-        t = frame / FRAMES_PER_SECOND
-        shift_x = SIDE / 2 + {"SlideLeft": -1, "SlideRight": 1}.get(motion, 0) * self.slide * t + self.shake[frame][0]
-        shift_y = SIDE / 2 + {"SlideUp": -1, "SlideDown": 1}.get(motion, 0) * self.slide * t + self.shake[frame][1]
-        # y points downwards, so a growing angle turns to the right, clockwise.
-        turned = self.turned + {"SpinLeft": -1, "SpinRight": 1}.get(motion, 0) * self.turn * t
-        grown = {"Grow": 1, "Shrink": -1}.get(motion, 0) * self.growth * t
+        x, y, turned, grown = self.movement(motion, frame / FRAMES_PER_SECOND)
+        shift_x = SIDE / 2 + x + self.shake[frame][0]
+        shift_y = SIDE / 2 + y + self.shake[frame][1]
+        turned += self.turned
         cos, sin = math.cos(turned), math.sin(turned)
         for x, y, size, angle in self.copies:
             radius = SMALLEST * (LARGEST / SMALLEST) ** ((size + grown) % 1.0)

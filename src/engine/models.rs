@@ -55,6 +55,11 @@ pub async fn open(files: Vec<NamedFile>, stranger: &Stranger) -> Result<(Checkpo
     checkpoint.summary.id = stranger.id.clone();
     checkpoint.summary.run = stranger.id.clone();
     check_usable(&checkpoint, &report)?;
+    // Read once, so that values that are no numbers are found before anything is trained on them.
+    let tensors = checkpoint.tensors().await.map_err(CheckpointError::from)?;
+    for name in tensors.names().filter(|name| !report.surplus.iter().any(|(surplus, _)| surplus == name)) {
+        tensors.read(name, |_, _| {}).await.map_err(CheckpointError::from)?;
+    }
     Ok((checkpoint, report))
 }
 
