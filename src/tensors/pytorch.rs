@@ -4,7 +4,7 @@
 //! Burn's `pytorch-reader` opens files by their path only, and a browser has none.
 
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 use std::rc::Rc;
 
 use zip::{CompressionMethod, ZipArchive};
@@ -14,6 +14,7 @@ use super::pickle::{self, PickleError, PickledTensor};
 use super::{INDEX_LIMIT, StoredTensor, TensorFiles, TensorsError, shown};
 use crate::files::{FileSource, SourceReader};
 
+const PICKLE: &str = "data.pkl";
 /// How a zip starts.
 const ZIP: [u8; 4] = *b"PK\x03\x04";
 /// How `torch.save` started a file before PyTorch 1.6: a pickle that holds one large number.
@@ -43,7 +44,7 @@ pub enum PytorchError {
     Pickle(#[from] PickleError),
     #[error("the numbers of its tensor {0} are missing")]
     NoStorage(String),
-    #[error("the numbers of its tensor {0} are compressed or encrypted, which torch.save does not do")]
+    #[error("{0} in it is compressed or encrypted, which torch.save does not do")]
     NotStored(String),
     #[error("its tensor {0} has a shape that is too large to exist")]
     Shape(String),
@@ -66,8 +67,17 @@ pub(super) async fn open(name: &str, file: &FileSource) -> Result<TensorFiles, T
     let tail = file.read(file.len().saturating_sub(ZIP_END_SEARCHED)..file.len()).await.map_err(unreadable)?;
     refuse_zip64(&tail).map_err(malformed)?;
     let mut archive = Archive::open(file).map_err(malformed)?;
+    let byte_order = archive.text("byteorder", 16).map_err(malformed)?;
+    // PyTorch before 2.1 does not say it; the machines that it ran on are little-endian.
+    if let Some(text) = byte_order
+        && text.read_all().await.map_err(unreadable)? != b"little"
+    {
+        return Err(malformed(PytorchError::ByteOrder));
+    }
+    let pickle =
+        archive.text(PICKLE, INDEX_LIMIT).map_err(malformed)?.ok_or_else(|| malformed(PytorchError::NoPickle))?;
+    let pickle = pickle.read_all().await.map_err(unreadable)?;
     let name = Rc::from(name);
-    let pickle = archive.read("data.pkl", INDEX_LIMIT).map_err(malformed)?.unwrap_or_default();
     let mut tensors = BTreeMap::new();
     for tensor in pickle::tensors(&pickle).map_err(|error| malformed(error.into()))? {
         let tensor_name = tensor.name.to_string();
@@ -102,31 +112,34 @@ struct Archive<'a> {
 impl<'a> Archive<'a> {
     fn open(file: &'a FileSource) -> Result<Self, PytorchError> {
         let zip = ZipArchive::new(BufReader::new(file.reader())).map_err(damaged)?;
-        let folder_of = |name: &str| name.strip_suffix("data.pkl").filter(|name| name.ends_with('/')).map(String::from);
+        let folder_of = |name: &str| name.strip_suffix(PICKLE).filter(|name| name.ends_with('/')).map(String::from);
         let mut folders: Vec<_> = zip.file_names().filter_map(|name| folder_of(&name.ok()?)).collect();
-        let (Some(folder), true) = (folders.pop(), folders.is_empty()) else { return Err(PytorchError::NoPickle) };
-        let mut archive = Self { file, zip, folder, storages: BTreeMap::new() };
-        // PyTorch before 2.1 does not say it; the machines that it ran on are little-endian.
-        match archive.read("byteorder", 16)? {
-            Some(order) if order != b"little" => Err(PytorchError::ByteOrder),
-            _ => Ok(archive),
+        match (folders.pop(), folders.as_slice()) {
+            (Some(folder), []) => Ok(Self { file, zip, folder, storages: BTreeMap::new() }),
+            _ => Err(PytorchError::NoPickle),
         }
     }
 
-    /// A small file of the archive.
-    fn read(&mut self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, PytorchError> {
-        let Some(index) = self.index(name) else { return Ok(None) };
-        let entry = self.zip.by_index(index).map_err(damaged)?;
-        let mut bytes = Vec::new();
-        entry.take(limit + 1).read_to_end(&mut bytes).map_err(|error| damaged(error.into()))?;
-        if bytes.len() as u64 > limit {
-            return Err(PytorchError::TooLong { entry: name.into(), limit });
+    /// A file of the archive that is short enough to be read.
+    fn text(&mut self, name: &str, limit: u64) -> Result<Option<FileSource>, PytorchError> {
+        match self.stored(name)? {
+            Some(text) if text.len() > limit => Err(PytorchError::TooLong { entry: name.into(), limit }),
+            found => Ok(found),
         }
-        Ok(Some(bytes))
     }
 
-    fn index(&self, name: &str) -> Option<usize> {
-        self.zip.index_for_name_raw(format!("{}{name}", self.folder).as_bytes())
+    /// A file of the archive, where it lies.
+    fn stored(&mut self, name: &str) -> Result<Option<FileSource>, PytorchError> {
+        let Some(index) = self.zip.index_for_name_raw(format!("{}{name}", self.folder).as_bytes()) else {
+            return Ok(None);
+        };
+        let entry = self.zip.by_index_raw(index).map_err(damaged)?;
+        let is_stored = entry.compression() == CompressionMethod::Stored && entry.compressed_size() == entry.size();
+        let start = entry.data_start().filter(|_| is_stored && !entry.encrypted());
+        let Some((start, end)) = start.and_then(|start| Some((start, start.checked_add(entry.size())?))) else {
+            return Err(PytorchError::NotStored(shown(name)));
+        };
+        self.file.slice(start..end).map(Some).map_err(|error| PytorchError::Zip(error.to_string()))
     }
 
     /// Where the tensor lies in the file.
@@ -149,16 +162,8 @@ impl<'a> Archive<'a> {
         if let Some(found) = self.storages.get(tensor.storage) {
             return Ok(found.clone());
         }
-        let missing = || PytorchError::NoStorage(shown(tensor.name));
-        let index = self.index(&format!("data/{}", tensor.storage)).ok_or_else(missing)?;
-        let entry = self.zip.by_index_raw(index).map_err(damaged)?;
-        let is_stored = entry.compression() == CompressionMethod::Stored && entry.compressed_size() == entry.size();
-        if !is_stored || entry.encrypted() {
-            return Err(PytorchError::NotStored(shown(tensor.name)));
-        }
-        let start = entry.data_start().ok_or_else(missing)?;
-        let end = start.checked_add(entry.size()).ok_or_else(missing)?;
-        let found = self.file.slice(start..end).map_err(|error| PytorchError::Zip(error.to_string()))?;
+        let found = self.stored(&format!("data/{}", tensor.storage))?;
+        let found = found.ok_or_else(|| PytorchError::NoStorage(shown(tensor.name)))?;
         self.storages.insert(tensor.storage.to_string(), found.clone());
         Ok(found)
     }
