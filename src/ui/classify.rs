@@ -8,6 +8,7 @@ use super::components::clip_player::ClipPlayer;
 use super::components::dropzone::{Dropzone, Takes};
 use super::components::notice::{Notice, Tone};
 use super::folder::FoundFile;
+use super::origin::has_classifier;
 use super::state::{Answer, AppState, ClassifiedFile, View};
 use super::tune_settings::one_line;
 use super::words::{counted, file_name, percent};
@@ -16,7 +17,7 @@ use crate::protocol::{Classification, Command};
 #[component]
 pub fn ClassifyView() -> impl IntoView {
     let state = AppState::get();
-    let any = Memo::new(move |_| state.checkpoints.with(|checkpoints| !checkpoints.is_empty()));
+    let any = Memo::new(move |_| state.checkpoints.with(|models| models.iter().any(has_classifier)));
     let on_files = Callback::new(move |files: Vec<FoundFile>| state.classify(files));
     let busy = Memo::new(move |_| state.classifying.with(Option::is_some));
     view! {
@@ -50,10 +51,10 @@ fn NoModel() -> impl IntoView {
             } else {
                 view! {
                     <h2>"There is no model yet"</h2>
-                    <p>"Fine-tune one on a folder of videos, or import one that was exported before."</p>
+                    <p>"Fine-tune one on a folder of videos, or bring one that names classes already."</p>
                     <div class="actions">
                         <button type="button" class="primary" on:click=move |_| state.go(View::Data)>"Choose a folder of videos"</button>
-                        <button type="button" class="secondary" on:click=move |_| state.go(View::Models)>"Import a model"</button>
+                        <button type="button" class="secondary" on:click=move |_| state.go(View::Models)>"Bring a model"</button>
                     </div>
                 }.into_any()
             }}
@@ -77,7 +78,7 @@ fn ModelChoice() -> impl IntoView {
         <div class="field model-choice">
             <label for="model">"Model"</label>
             <select id="model" data-testid="model-select" on:change=move |event| state.chosen_model.set(Some(event_target_value(&event)))>
-                {move || state.checkpoints.get().into_iter().map(|checkpoint| {
+                {move || state.checkpoints.get().into_iter().filter(has_classifier).map(|checkpoint| {
                     let this = checkpoint.id.clone();
                     view! { <option value=checkpoint.id.clone() selected=move || id().as_ref() == Some(&this)>{one_line(&checkpoint)}</option> }
                 }).collect_view()}

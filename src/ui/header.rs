@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::engine_link::EngineStatus;
 use super::state::{AppState, View};
 use super::tuning::TunePhase;
-use super::{device_named, remember_device};
+use super::{DEVICE_KEY, device_named, remember};
 use crate::protocol::DeviceChoice;
 
 #[component]
@@ -93,7 +93,7 @@ fn Device() -> impl IntoView {
             <label for="device">"Device"</label>
             <select id="device" data-testid="device-select" on:change=move |event| {
                 let name = event_target_value(&event);
-                remember_device(&name);
+                remember(DEVICE_KEY, &name);
                 state.engine.use_device(device_named(&name));
             }>
                 {[("auto", "Choose for me", DeviceChoice::Auto), ("gpu", "GPU", DeviceChoice::Gpu), ("cpu", "CPU", DeviceChoice::Cpu)]

@@ -3,15 +3,24 @@
 //! Comes in: what the user does, and the engine's events. Goes out: what is on the screen. Holds no tensor; every
 //! computation that takes more than a moment is the engine's.
 
+mod bring;
+mod checkpoint_row;
 mod classify;
 mod components;
 mod data;
 mod engine_link;
+mod export;
+mod fitting;
 mod folder;
 mod header;
+mod hub;
 mod models;
+mod origin;
+mod published;
 mod sample;
+mod start_choice;
 mod state;
+mod transfer;
 mod tune;
 mod tune_progress;
 mod tune_settings;
@@ -45,9 +54,8 @@ pub fn start() {
 fn App() -> impl IntoView {
     let parameters = window().location().search().ok().and_then(|search| UrlSearchParams::new_with_str(&search).ok());
     let parameter = move |name: &str| parameters.as_ref().and_then(|parameters| parameters.get(name));
-    let remembered =
-        || window().local_storage().ok().flatten().and_then(|storage| storage.get_item(DEVICE_KEY).ok().flatten());
-    let device = parameter("device").or_else(remembered).map_or(DeviceChoice::Auto, |name| device_named(&name));
+    let device =
+        parameter("device").or_else(|| remembered(DEVICE_KEY)).map_or(DeviceChoice::Auto, |name| device_named(&name));
     let asked = Asked {
         size: parameter("size").and_then(|name| ModelSize::from_name(&name)),
         epochs: parameter("epochs").and_then(|epochs| epochs.parse().ok()),
@@ -118,11 +126,16 @@ fn device_named(name: &str) -> DeviceChoice {
     }
 }
 
-/// Remembers the device for the next visit.
-fn remember_device(name: &str) {
+/// What an earlier visit left under this key.
+fn remembered(key: &str) -> Option<String> {
+    window().local_storage().ok().flatten()?.get_item(key).ok().flatten()
+}
+
+/// Keeps a setting for the next visit.
+fn remember(key: &str, value: &str) {
     if let Ok(Some(storage)) = window().local_storage() {
         // A browser that keeps nothing asks again next time.
-        let _ = storage.set_item(DEVICE_KEY, name);
+        let _ = storage.set_item(key, value);
     }
 }
 

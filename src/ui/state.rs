@@ -9,8 +9,13 @@ use std::sync::Arc;
 use js_sys::Array;
 use leptos::prelude::*;
 
+use super::bring::Bringing;
 use super::engine_link::Engine;
+use super::export::Exporting;
+use super::fitting::Fitting;
 use super::folder::FoundFile;
+use super::hub::HubSettings;
+use super::origin::has_classifier;
 use super::tuning::Tuning;
 use crate::dataset::Catalogue;
 use crate::protocol::{CheckpointSummary, Classification, Command, Event, JobId, Picture};
@@ -100,6 +105,10 @@ pub struct AppState {
     pub checkpoints: RwSignal<Vec<CheckpointSummary>>,
     pub models_notice: RwSignal<Option<String>>,
     pub models_busy: RwSignal<bool>,
+    pub bringing: Bringing,
+    pub exporting: Exporting,
+    pub hub: HubSettings,
+    pub fitting: Fitting,
     // Classify.
     pub chosen_model: RwSignal<Option<String>>,
     /// Each outlives the view that asked for it, so that an answer finds it after the user has gone elsewhere.
@@ -128,12 +137,24 @@ impl AppState {
             checkpoints: RwSignal::default(),
             models_notice: RwSignal::new(None),
             models_busy: RwSignal::new(true),
+            bringing: Bringing::new(),
+            exporting: Exporting::new(),
+            hub: HubSettings::new(),
+            fitting: Fitting::new(),
             chosen_model: RwSignal::new(None),
             classified: RwSignal::default(),
             classifying: RwSignal::new(None),
             classify_notice: RwSignal::new(None),
             clips_so_far: StoredValue::new(0),
         };
+        // A start that was deleted cannot be chosen any longer.
+        Effect::new(move |was: Option<Vec<String>>| {
+            let ids: Vec<String> =
+                state.checkpoints.with(|models| models.iter().map(|model| model.id.clone()).collect());
+            let gone = was.unwrap_or_default().into_iter().filter(|id| !ids.contains(id));
+            gone.for_each(|id| state.tuning.forget_start(&id));
+            ids
+        });
         Effect::new(move |_| {
             let starts = engine.starts.get();
             if starts > 0 {
@@ -156,9 +177,9 @@ impl AppState {
         if let Some(window) = web_sys::window() {
             // Setting the address shows the view, by the listener in `ui`.
             let _ = window.location().set_hash(view.address());
-            window.scroll_to_with_x_and_y(0.0, 0.0);
             // The button that led here is gone with its view.
             super::focus_content();
+            window.scroll_to_with_x_and_y(0.0, 0.0);
         }
     }
 
@@ -224,13 +245,12 @@ impl AppState {
         self.change_models(Command::ListCheckpoints, &Array::new());
     }
 
-    /// Sends one of the commands that answer with the list of checkpoints, or with a file to save.
+    /// Sends one of the commands that answer with the list of checkpoints.
     pub fn change_models(self, command: Command, files: &Array) {
         self.models_notice.set(None);
         self.models_busy.set(true);
-        self.engine.send(command, files, move |event, attachments| match event {
+        self.engine.send(command, files, move |event, _| match event {
             Event::Checkpoints(checkpoints) => self.checkpoints.set(checkpoints),
-            Event::Exported { file_name } => super::models::save_file(&attachments.get(0), &file_name),
             Event::Failed(sentence) => {
                 self.models_notice.set(Some(sentence));
                 self.models_busy.set(false);
@@ -244,13 +264,12 @@ impl AppState {
     pub fn model(self) -> Option<CheckpointSummary> {
         self.checkpoints.with(|checkpoints| {
             let chosen = self.chosen_model.get();
-            let by_id = checkpoints.iter().find(|checkpoint| Some(&checkpoint.id) == chosen.as_ref());
-            let newest_run = checkpoints.first().map(|checkpoint| checkpoint.run.clone());
+            let usable = || checkpoints.iter().filter(|checkpoint| has_classifier(checkpoint));
+            let by_id = usable().find(|checkpoint| Some(&checkpoint.id) == chosen.as_ref());
+            let newest_run = usable().next().map(|checkpoint| checkpoint.run.clone());
             let of_run = |best: bool| {
                 let run = newest_run.clone();
-                checkpoints
-                    .iter()
-                    .find(move |checkpoint| Some(&checkpoint.run) == run.as_ref() && (!best || checkpoint.best))
+                usable().find(move |checkpoint| Some(&checkpoint.run) == run.as_ref() && (!best || checkpoint.best))
             };
             by_id.or_else(|| of_run(true)).or_else(|| of_run(false)).cloned()
         })
@@ -316,7 +335,7 @@ impl AppState {
 }
 
 /// Files that an operating system keeps for itself, such as `.DS_Store`.
-fn is_hidden(path: &str) -> bool {
+pub fn is_hidden(path: &str) -> bool {
     path.split('/').any(|part| part.starts_with('.'))
 }
 

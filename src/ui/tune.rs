@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::components::notice::{Notice, Tone};
+use super::start_choice::refused;
 use super::state::{AppState, ImportPhase, View};
 use super::tune_progress::RunProgress;
 use super::tune_settings::SettingsForm;
@@ -12,11 +13,13 @@ use super::words::counted;
 #[component]
 pub fn TuneView() -> impl IntoView {
     let state = AppState::get();
-    // Shown again after a run, by its own button.
-    let editing = RwSignal::new(false);
+    let editing = state.tuning.editing;
+    let begun = Memo::new(move |_| state.tuning.curves.with(|curves| curves.total_steps > 0));
     let has_run = Memo::new(move |_| match state.tuning.phase.get() {
         TunePhase::Running { .. } => true,
-        TunePhase::Finished | TunePhase::Failed(_) => !editing.get(),
+        TunePhase::Finished => !editing.get(),
+        // What failed before its first step has nothing to show.
+        TunePhase::Failed(_) => begun.get() && !editing.get(),
         TunePhase::Idle => false,
     });
     let failed = move || match state.tuning.phase.get() {
@@ -24,7 +27,6 @@ pub fn TuneView() -> impl IntoView {
         _ => None,
     };
     let begin = move |_| {
-        editing.set(false);
         state.tuning.begin(state);
         if let Some(window) = web_sys::window() {
             window.scroll_to_with_x_and_y(0.0, 0.0);
@@ -64,7 +66,7 @@ pub fn TuneView() -> impl IntoView {
                             <p class="why-not">{sentence}" "<a href=View::Data.address()>"Go to Data"</a></p>
                         })}
                         <button type="button" class="primary large" data-testid="start-tuning"
-                            disabled=move || !state.has_usable_data() || has_problems() on:click=begin>"Fine-tune"</button>
+                            disabled=move || !state.has_usable_data() || has_problems() || refused(state).is_some() on:click=begin>"Fine-tune"</button>
                     </div>
                 }.into_any()
             }}

@@ -6,7 +6,7 @@ use super::components::chart::{Chart, Drawing, Series, Unit};
 use super::components::progress::ProgressBar;
 use super::components::unusable::UnusableList;
 use super::state::{AppState, View};
-use super::tuning::TunePhase;
+use super::tuning::{Loss, TunePhase};
 use super::words::{count, duration, magnitude, percent};
 
 #[component]
@@ -15,12 +15,12 @@ pub fn RunProgress(on_again: Callback<()>) -> impl IntoView {
     let (phase, curves) = (state.tuning.phase, state.tuning.curves);
     let finished = Memo::new(move |_| phase.with(|phase| *phase == TunePhase::Finished));
     let running = Memo::new(move |_| state.tuning.is_running());
-    let name = state.tuning.settings.with_untracked(|settings| settings.name.clone());
+    let name = state.tuning.run_name;
     let title = move || match phase.get() {
-        TunePhase::Finished => format!("“{name}” is ready"),
+        TunePhase::Finished => format!("“{}” is ready", name.get()),
         TunePhase::Running { stopping: true, .. } => "Stopping".into(),
         TunePhase::Failed(_) => "Fine-tuning ended early".into(),
-        _ => format!("Fine-tuning “{name}”"),
+        _ => format!("Fine-tuning “{}”", name.get()),
     };
     // Told once an epoch: more often would be noise to a listener.
     let spoken = Memo::new(move |_| {
@@ -137,16 +137,14 @@ fn Curves() -> impl IntoView {
     let curves = state.tuning.curves;
     let loss = Memo::new(move |_| {
         curves.with(|curves| {
-            let steps = |of: fn(&(f64, f64)) -> f64| {
-                curves.losses.iter().enumerate().map(|(index, step)| ((index + 1) as f64, of(step))).collect()
-            };
+            let steps = |of: fn(&Loss) -> f64| curves.losses.iter().map(|loss| (loss.step as f64, of(loss))).collect();
             let validation = curves.epochs.iter().filter_map(|epoch| {
                 Some(((epoch.epoch * curves.steps_per_epoch) as f64, f64::from(epoch.validation?.loss)))
             });
             Drawing {
                 series: vec![
-                    Series { name: "", class: "raw", points: steps(|step| step.0), dots: false },
-                    Series { name: "train", class: "train", points: steps(|step| step.1), dots: false },
+                    Series { name: "", class: "raw", points: steps(|loss| loss.loss), dots: false },
+                    Series { name: "train", class: "train", points: steps(|loss| loss.smooth), dots: false },
                     Series { name: "validation", class: "validation", points: validation.collect(), dots: true },
                 ],
                 until: curves.total_steps.max(1) as f64,

@@ -3,55 +3,18 @@
 use leptos::prelude::*;
 
 use super::components::field::NumberField;
-use super::components::notice::{Notice, Tone};
-use super::engine_link::EngineStatus;
+use super::start_choice::StartChoice;
 use super::state::AppState;
 use super::words::percent;
-use crate::model::config::ModelSize;
-use crate::protocol::{CheckpointSummary, DeviceChoice};
-use crate::train::settings::StartFrom;
-
-/// A size's name, its shape, and what it needs.
-fn described(size: ModelSize) -> (&'static str, [&'static str; 2], &'static str) {
-    match size {
-        ModelSize::Micro => {
-            ("Micro", ["8 frames of 32 px", "0.1 million weights"], "Minutes, on any computer, without a GPU too.")
-        }
-        ModelSize::Tiny => {
-            ("Tiny", ["8 frames of 64 px", "2 million weights"], "Sees more detail, and takes several times as long.")
-        }
-        ModelSize::Small => {
-            ("Small", ["16 frames of 224 px", "22 million weights"], "Wants a good GPU, hours, and thousands of clips.")
-        }
-        ModelSize::Base => (
-            "Base",
-            ["16 frames of 224 px", "86 million weights"],
-            "Wants a large GPU, many hours, and still more clips.",
-        ),
-    }
-}
+use crate::protocol::CheckpointSummary;
 
 #[component]
 pub fn SettingsForm() -> impl IntoView {
     let state = AppState::get();
     let settings = state.tuning.settings;
-    let on_cpu =
-        move || matches!(state.engine.status.get(), EngineStatus::Ready(report) if report.device == DeviceChoice::Cpu);
-    let is_large =
-        move || settings.with(|settings| matches!(settings.start, StartFrom::Size(ModelSize::Small | ModelSize::Base)));
     view! {
         <form class="settings" on:submit=|event| event.prevent_default()>
-            <fieldset>
-                <legend>"Start from"</legend>
-                <div class="choices">
-                    {ModelSize::ALL.map(|size| view! { <SizeCard size/> })}
-                </div>
-                <p class="hint">"These four start from random weights in this version: they learn motion that your folder alone can teach."</p>
-                <CheckpointChoice/>
-                {move || (on_cpu() && is_large()).then(|| view! {
-                    <Notice tone=Tone::Warning text="There is no GPU in use: this size would take days on the CPU. Choose Micro or Tiny."/>
-                })}
-            </fieldset>
+            <StartChoice/>
             <fieldset>
                 <legend>"Settings"</legend>
                 <div class="fields">
@@ -77,53 +40,6 @@ pub fn SettingsForm() -> impl IntoView {
                 <MoreSettings/>
             </fieldset>
         </form>
-    }
-}
-
-#[component]
-fn SizeCard(size: ModelSize) -> impl IntoView {
-    let state = AppState::get();
-    let (name, shape, needs) = described(size);
-    let chosen = move || state.tuning.settings.with(|settings| settings.start == StartFrom::Size(size));
-    view! {
-        <label class="choice" class:chosen=chosen>
-            <input type="radio" name="start" value=size.name() data-testid=format!("size-{}", size.name()) prop:checked=chosen
-                on:change=move |_| state.tuning.start_from(StartFrom::Size(size))/>
-            <span class="choice-name">{name}</span>
-            {shape.map(|line| view! { <span class="choice-shape">{line}</span> })}
-            <span class="choice-needs">{needs}</span>
-        </label>
-    }
-}
-
-/// A checkpoint to go on from, where there are any.
-#[component]
-fn CheckpointChoice() -> impl IntoView {
-    let state = AppState::get();
-    let chosen = move || {
-        state.tuning.settings.with(|settings| match &settings.start {
-            StartFrom::Checkpoint(id) => Some(id.clone()),
-            StartFrom::Size(_) => None,
-        })
-    };
-    let any = Memo::new(move |_| state.checkpoints.with(|checkpoints| !checkpoints.is_empty()));
-    view! {
-        <Show when=move || any.get()>
-            <div class="field wide from-checkpoint">
-                <label for="from-checkpoint">"Or go on from a model of yours"</label>
-                <select id="from-checkpoint" data-testid="start-checkpoint" on:change=move |event| {
-                    let id = event_target_value(&event);
-                    state.tuning.start_from(if id.is_empty() { StartFrom::Size(ModelSize::Micro) } else { StartFrom::Checkpoint(id) });
-                }>
-                    <option value="" selected=move || chosen().is_none()>"None: start from the size above"</option>
-                    {move || state.checkpoints.get().into_iter().map(|checkpoint| {
-                        let id = checkpoint.id.clone();
-                        view! { <option value=checkpoint.id.clone() selected=move || chosen().as_ref() == Some(&id)>{one_line(&checkpoint)}</option> }
-                    }).collect_view()}
-                </select>
-                <p class="hint">"It keeps what it knows. Where your classes are others than its own, they get a new last layer."</p>
-            </div>
-        </Show>
     }
 }
 

@@ -26,14 +26,23 @@ pub enum TunePhase {
     Failed(String),
 }
 
+/// A step's loss.
+#[derive(Clone, Copy)]
+pub struct Loss {
+    /// From 1; a resumed run's first is not the first.
+    pub step: usize,
+    pub loss: f64,
+    /// Smoothed over the steps before it.
+    pub smooth: f64,
+}
+
 /// What one run told so far.
 #[derive(Clone, Default)]
 pub struct Curves {
     pub total_steps: usize,
     pub steps_per_epoch: usize,
     pub parameters: usize,
-    /// Per step: its loss, and the loss smoothed over the steps before it.
-    pub losses: Vec<(f64, f64)>,
+    pub losses: Vec<Loss>,
     /// The losses as a JSON list without its closing bracket, for tests and the curious.
     pub losses_json: String,
     pub epochs: Vec<EpochReport>,
@@ -51,8 +60,9 @@ impl Curves {
             }
             TuneEvent::Step(step) => {
                 let loss = f64::from(step.loss);
-                let smooth = self.losses.last().map_or(loss, |&(_, past)| SMOOTHING * past + (1.0 - SMOOTHING) * loss);
-                self.losses.push((loss, if smooth.is_finite() { smooth } else { loss }));
+                let smooth = self.losses.last().map_or(loss, |last| SMOOTHING * last.smooth + (1.0 - SMOOTHING) * loss);
+                let smooth = if smooth.is_finite() { smooth } else { loss };
+                self.losses.push(Loss { step: step.step, loss, smooth });
                 self.losses_json.push(if self.losses_json.is_empty() { '[' } else { ',' });
                 match loss.is_finite() {
                     true => self.losses_json.push_str(&step.loss.to_string()),
@@ -94,6 +104,10 @@ pub struct Tuning {
     pub directions: RwSignal<bool>,
     /// Set once the user has typed a name.
     pub named: RwSignal<bool>,
+    /// The settings are shown again after a run.
+    pub editing: RwSignal<bool>,
+    /// What the run is called.
+    pub run_name: RwSignal<String>,
     asked: Asked,
     pending: StoredValue<Vec<TuneEvent>>,
     timer: StoredValue<Option<Timeout>, LocalStorage>,
@@ -101,7 +115,7 @@ pub struct Tuning {
 
 impl Tuning {
     pub fn new(asked: Asked) -> Self {
-        let mut settings = TuneSettings::for_size(asked.size.unwrap_or(ModelSize::Micro));
+        let mut settings = asked.size.map_or_else(TuneSettings::for_starter, TuneSettings::for_size);
         settings.epochs = asked.epochs.unwrap_or(settings.epochs);
         Self {
             settings: RwSignal::new(settings),
@@ -109,6 +123,8 @@ impl Tuning {
             curves: RwSignal::default(),
             directions: RwSignal::new(false),
             named: RwSignal::new(false),
+            editing: RwSignal::new(false),
+            run_name: RwSignal::default(),
             asked,
             pending: StoredValue::new(Vec::new()),
             timer: StoredValue::new_local(None),
@@ -136,6 +152,7 @@ impl Tuning {
         let (asked, directions) = (self.asked, self.directions.get_untracked());
         self.settings.update(|settings| {
             let mut fresh = match start {
+                StartFrom::Starter => TuneSettings::for_starter(),
                 StartFrom::Size(size) => TuneSettings::for_size(size),
                 StartFrom::Checkpoint(id) => TuneSettings::for_checkpoint(id),
             };
@@ -146,16 +163,35 @@ impl Tuning {
         });
     }
 
+    /// Starts from the starter where this checkpoint was chosen, as it is gone.
+    pub fn forget_start(self, id: &str) {
+        let chosen = |settings: &TuneSettings| matches!(&settings.start, StartFrom::Checkpoint(start) if start == id);
+        if self.settings.with_untracked(chosen) {
+            self.start_from(StartFrom::Starter);
+        }
+    }
+
     pub fn is_running(self) -> bool {
         self.phase.with(|phase| matches!(phase, TunePhase::Running { .. }))
     }
 
     /// Starts a run with the current settings.
     pub fn begin(self, state: AppState) {
+        let settings = self.settings.get_untracked();
+        self.run(state, settings.name.clone(), Command::Tune { settings });
+    }
+
+    /// Goes on with the run of a checkpoint.
+    pub fn resume(self, state: AppState, checkpoint: &CheckpointSummary) {
+        let name = checkpoint.name.strip_suffix(&format!(", epoch {}", checkpoint.epoch)).unwrap_or(&checkpoint.name);
+        self.run(state, name.into(), Command::Resume { checkpoint: checkpoint.id.clone() });
+    }
+
+    fn run(self, state: AppState, name: String, command: Command) {
         self.curves.set(Curves::default());
         self.pending.set_value(Vec::new());
-        let settings = self.settings.get_untracked();
-        let command = Command::Tune { settings };
+        self.run_name.set(name);
+        self.editing.set(false);
         let job = state.engine.send(command, &Array::new(), move |event, _| self.take(event, state));
         self.phase.set(TunePhase::Running { job, stopping: false });
     }

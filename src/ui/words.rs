@@ -32,7 +32,7 @@ pub fn magnitude(number: usize) -> String {
 }
 
 /// Bytes in decimal units.
-pub fn size(bytes: usize) -> String {
+pub fn size(bytes: u64) -> String {
     match bytes {
         1_000_000_000.. => format!("{:.1} GB", bytes as f64 / 1e9),
         1_000_000.. => format!("{:.1} MB", bytes as f64 / 1e6),

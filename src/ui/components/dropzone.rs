@@ -14,6 +14,8 @@ pub enum Takes {
     Folder,
     /// Videos, or folders of them.
     Clips,
+    /// A zip, or the files of a model.
+    Model,
 }
 
 /// Hands over what was dropped or chosen. `on_listing` is told how many files a folder held so far.

@@ -5,6 +5,7 @@ pub mod clip_player;
 pub mod dialog;
 pub mod dropzone;
 pub mod field;
+pub mod load_report;
 pub mod notice;
 pub mod picture;
 pub mod progress;
