@@ -15,6 +15,8 @@ pub mod export;
 #[cfg(feature = "files")]
 pub mod files;
 #[cfg(feature = "engine")]
+pub mod hub;
+#[cfg(feature = "engine")]
 pub mod storage;
 #[cfg(feature = "files")]
 pub mod tensors;

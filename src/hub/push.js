@@ -6,7 +6,7 @@
 import { createRepo, HubApiError, modelInfo, uploadFilesWithProgress } from "@huggingface/hub";
 
 /** `progress` hears of a file's path and how much of it has been sent, 0 to 1. */
-export async function push(paths, blobs, repository, isPrivate, endpoint, token, signal, progress) {
+export async function push({ paths, blobs, repository, isPrivate, endpoint, token, signal, progress }) {
   const repo = { type: "model", name: repository };
   const access = { hubUrl: endpoint, accessToken: token };
   try {
