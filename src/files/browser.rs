@@ -73,7 +73,8 @@ impl FileSink {
     /// Adds a file's bytes without reading them.
     pub fn append(&mut self, source: &FileSource) -> Result<(), FileError> {
         self.hand_over()?;
-        self.parts.push(&source.to_blob()?);
+        let blob = source.to_blob()?;
+        self.parts.push(&blob);
         Ok(())
     }
 
@@ -93,7 +94,8 @@ impl FileSink {
 
     fn hand_over(&mut self) -> Result<(), FileError> {
         if !self.piece.is_empty() {
-            self.parts.push(&blob_of(&std::mem::take(&mut self.piece))?);
+            let blob = blob_of(&std::mem::take(&mut self.piece))?;
+            self.parts.push(&blob);
         }
         Ok(())
     }

@@ -258,7 +258,7 @@ fn values_of(checkpoint: &Checkpoint) -> Result<[JsValue; 3], StorageError> {
 /// The files in a record of `contents`: `{ name: text or Blob }`.
 fn files_of(contents: &JsValue) -> Vec<NamedFile> {
     let Some(contents) = contents.dyn_ref::<Object>() else { return Vec::new() };
-    let entries = Object::entries(contents).iter();
+    let entries = Object::entries(contents).into_iter();
     entries
         .filter_map(|entry| {
             let entry = Array::from(&entry);
