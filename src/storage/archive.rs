@@ -110,18 +110,21 @@ fn entry(
     let damaged = |reason: String| ArchiveError::DamagedEntry { entry: entry.to_string(), reason };
     let mut file = match archive.by_name(name) {
         Ok(file) => file,
-        Err(ZipError::CompressionMethodNotSupported(_)) => return Err(ArchiveError::Compressed(entry.to_string())),
         Err(ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED)) => {
             return Err(ArchiveError::Encrypted(entry.to_string()));
         }
         Err(error) => return Err(damaged(error.to_string())),
+    };
+    let stored = match file.compression() {
+        CompressionMethod::Stored => true,
+        CompressionMethod::Deflated => false,
+        _ => return Err(ArchiveError::Compressed(entry.to_string())),
     };
     // Sizes are only claims.
     let (size, packed) = (file.size(), file.compressed_size());
     if packed > zip.len() || size / MOST_GROWTH > packed {
         return Err(damaged(format!("it claims {size} bytes, more than the file can hold")));
     }
-    let stored = file.compression() == CompressionMethod::Stored;
     let start = file.data_start().filter(|_| stored);
     let mut unpacked = FileSink::new();
     let mut piece = vec![0; size.clamp(1, PIECE) as usize];

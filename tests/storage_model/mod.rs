@@ -1,30 +1,43 @@
 //! A small model for the storage tests: a real configuration and real safetensors, with chosen sizes.
 
 use cliptune::dataset::Split;
+use cliptune::files::FileSource;
 use cliptune::model::config::ModelSize;
-use cliptune::protocol::Evaluation;
-use cliptune::storage::Checkpoint;
-use cliptune::storage::checkpoint::{Normalisation, preprocessor_json};
+use cliptune::protocol::{EpochReport, Evaluation, Origin};
+use cliptune::storage::checkpoint::{NamedFile, Stranger};
+use cliptune::storage::preprocessor::preprocessor_json;
+use cliptune::storage::{Checkpoint, Normalisation};
+use cliptune::train::record::{self, Manifest, ManifestVideo, Outcomes, Progress, RunRecord, StepRecord};
+use cliptune::train::settings::TuneSettings;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
 pub const LABELS: [&str; 3] = ["Slide left", "café “quoted”", "日本"];
 
 /// A checkpoint of `run`, with `noise` bytes of weights beside the classifier's.
-pub fn checkpoint(run: &str, epoch: usize, accuracy: Option<f32>, noise: usize) -> Checkpoint {
+pub async fn checkpoint(run: &str, epoch: usize, accuracy: Option<f32>, noise: usize) -> Checkpoint {
     let labels: Vec<String> = LABELS.map(str::to_string).to_vec();
     let config = serde_json::to_string_pretty(&ModelSize::Micro.config(&labels)).unwrap();
     let preprocessor =
         preprocessor_json(32, 32, Normalisation { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] });
-    let mut checkpoint = Checkpoint::from_files(
-        &format!("{run}-{epoch}"),
-        &format!("{run}, epoch {epoch}"),
-        1_795_000_000_000.0 + epoch as f64,
-        config,
-        preprocessor,
-        weights(LABELS.len(), noise, epoch as u64),
-    )
-    .unwrap();
+    let files: [(&str, Vec<u8>); 3] = [
+        ("config.json", config.into_bytes()),
+        ("preprocessor_config.json", preprocessor.into_bytes()),
+        ("model.safetensors", weights(LABELS.len(), noise, epoch as u64)),
+    ];
+    let files: Vec<NamedFile> =
+        files.into_iter().map(|(name, bytes)| (name.to_string(), FileSource::from_bytes(bytes))).collect();
+    let stranger = Stranger {
+        id: format!("{run}-{epoch}"),
+        name: format!("{run}, epoch {epoch}"),
+        created: 1_795_000_000_000.0 + epoch as f64,
+        origin: Origin {
+            source: "MCG-NJU/videomae-base".into(),
+            revision: Some("dc740df".into()),
+            licence: Some("cc-by-nc-4.0".into()),
+        },
+    };
+    let (mut checkpoint, _) = Checkpoint::from_files(files, &stranger).await.unwrap();
     checkpoint.summary.run = run.to_string();
     checkpoint.summary.epoch = epoch;
     checkpoint.summary.clip_seconds = 1.5;
@@ -33,22 +46,74 @@ pub fn checkpoint(run: &str, epoch: usize, accuracy: Option<f32>, noise: usize) 
     checkpoint
 }
 
-/// `model.safetensors` with a classifier for so many classes, and `noise` bytes that no compression shrinks.
-pub fn weights(classes: usize, noise: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = |length: usize| -> Vec<u8> {
-        let mut next = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 32) as u8
-        };
-        (0..length).map(|_| next()).collect()
+/// The same as a checkpoint whose run can go on: with its story, and so many bytes of optimizer state.
+pub fn unfinished(mut checkpoint: Checkpoint, state: usize) -> Checkpoint {
+    let epoch = checkpoint.summary.epoch;
+    let validation = Evaluation { split: Split::Validation, loss: 0.7, accuracy: 1.0 / 3.0, videos: 12 };
+    let video = ManifestVideo {
+        path: "train/日本/v_g07_c01.webm".into(),
+        label: 2,
+        split: Split::Train,
+        group: Some("g07".into()),
     };
-    let (classifier, other) = (bytes(classes * 64 * 4), bytes(noise));
+    checkpoint.record = Some(RunRecord {
+        format: record::FORMAT,
+        settings: TuneSettings::for_size(ModelSize::Micro),
+        data: Manifest { classes: LABELS.map(str::to_string).to_vec(), videos: vec![video] },
+        origin: checkpoint.summary.origin.clone(),
+        steps_per_epoch: 1,
+        progress: Progress { step: epoch, epoch, ..Progress::default() },
+        steps: vec![StepRecord { loss: 0.1, learning_rate: 1e-3, gradient_norm: 0.3 }; epoch],
+        epochs: (1..=epoch)
+            .map(|epoch| EpochReport { epoch, train_loss: 0.1, train_accuracy: 0.2, validation: Some(validation) })
+            .collect(),
+        validation: Some(Outcomes::new(validation, 3, &[0, 1, 2], &[0, 0, 0])),
+        test: None,
+    });
+    checkpoint.training = Some(FileSource::from_bytes(noise(state, epoch as u64 + 100)));
+    checkpoint.summary.resumable = true;
+    checkpoint
+}
+
+/// Two checkpoints are the same, byte for byte.
+pub async fn assert_same(found: &Checkpoint, expected: &Checkpoint) {
+    assert_eq!(found.summary, expected.summary);
+    assert_eq!(found.config, expected.config);
+    assert_eq!(found.preprocessor, expected.preprocessor);
+    assert_eq!(found.record, expected.record);
+    let names =
+        |checkpoint: &Checkpoint| -> Vec<String> { checkpoint.weights.iter().map(|(name, _)| name.clone()).collect() };
+    assert_eq!(names(found), names(expected));
+    for ((name, found), (_, expected)) in found.weights.iter().zip(&expected.weights) {
+        assert!(bytes(found).await == bytes(expected).await, "{name}");
+    }
+    assert_eq!(found.training.is_some(), expected.training.is_some());
+    if let (Some(found), Some(expected)) = (&found.training, &expected.training) {
+        assert!(bytes(found).await == bytes(expected).await, "the training state");
+    }
+}
+
+pub async fn bytes(file: &FileSource) -> Vec<u8> {
+    file.read_all().await.unwrap()
+}
+
+/// `model.safetensors` with a classifier for so many classes, and `count` bytes that no compression shrinks.
+pub fn weights(classes: usize, count: usize, seed: u64) -> Vec<u8> {
+    let (classifier, other) = (noise(classes * 64 * 4, seed), noise(count, seed + 1));
     let tensors = [
         ("classifier.weight", TensorView::new(Dtype::F32, vec![classes, 64], &classifier).unwrap()),
-        ("noise", TensorView::new(Dtype::U8, vec![noise], &other).unwrap()),
+        ("noise", TensorView::new(Dtype::U8, vec![count], &other).unwrap()),
     ];
     safetensors::serialize(tensors, None).unwrap()
+}
+
+fn noise(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    (0..length).map(|_| next()).collect()
 }
