@@ -4,6 +4,7 @@ import path from "node:path";
 import { test } from "node:test";
 import { openCliptune, temporaryFolder } from "./browser.mjs";
 import { sampleClips, smallFolder } from "./folders.mjs";
+import { zipEntries } from "./zips.mjs";
 
 test("a checkpoint can be renamed, exported, deleted and imported, and then scores as before", { timeout: 8 * 60_000 }, async (t) => {
   const { page } = await openCliptune(t, { device: "cpu", size: "micro", epochs: "1" });
@@ -22,18 +23,16 @@ test("a checkpoint can be renamed, exported, deleted and imported, and then scor
   await page.by("rename-save").click();
   await page.by("checkpoint-row").filter({ hasText: "Left or up? <é> 🎬" }).waitFor();
 
-  const downloading = page.page.waitForEvent("download");
-  await page.by(`export-${id}`).click();
-  const download = await downloading;
-  assert.match(download.suggestedFilename(), /\.zip$/);
-  const exported = path.join(folder, download.suggestedFilename());
-  await download.saveAs(exported);
+  const exported = await page.export(id, folder);
+  assert.match(exported, /\.zip$/);
+  const half = await page.export(id, folder, "f16");
+  const weights = (file) => zipEntries(file)["model.safetensors"];
+  t.diagnostic(`model.safetensors: ${weights(exported)} bytes in 32 bits, ${weights(half)} in 16`);
+  assert.ok(Math.abs(weights(half) / weights(exported) - 0.5) < 0.05, "16-bit weights are half as large");
 
-  await page.by(`delete-${id}`).click();
-  await page.by("confirm-delete").click();
-  await page.by("checkpoint-row").waitFor({ state: "detached" });
+  await page.delete(id);
 
-  await page.by("import-checkpoint").setInputFiles(exported);
+  await page.bring(exported);
   const [again] = await page.checkpoints();
   assert.match(again.text, /Left or up\? <é> 🎬/);
   const after = await page.classify(clip);
@@ -46,9 +45,7 @@ test("a file that is no exported checkpoint is refused in a sentence", { timeout
   const { page } = await openCliptune(t, { device: "cpu" });
   await page.go("models");
   await page.by("import-checkpoint").setInputFiles({ name: "letter.zip", mimeType: "application/zip", buffer: Buffer.from("Dear reader") });
-  const notice = page.by("notice-error").first();
-  await notice.waitFor();
-  assert.match(await notice.textContent(), /letter\.zip/);
+  assert.match((await page.brought()).refusal, /letter\.zip/);
   page.assertNothingUncaught();
 });
 

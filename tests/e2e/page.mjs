@@ -1,5 +1,7 @@
 // What a user sees and does, in words of the page; the only file here that knows its markup.
 import assert from "node:assert/strict";
+import { statSync } from "node:fs";
+import path from "node:path";
 
 const IMPORT = 120_000;
 const MINUTE = 60_000;
@@ -104,6 +106,12 @@ export class CliptunePage {
     return JSON.parse(await this.by("step-loss").getAttribute("data-losses"));
   }
 
+  /** Steps of the whole run, as the chart of the loss ends with them. */
+  async totalSteps() {
+    const end = await this.page.locator(".tick", { hasText: /^step / }).first().textContent();
+    return Number(end.replace(/\D/g, ""));
+  }
+
   async testAccuracy() {
     return Number(await this.by("test-accuracy").getAttribute("data-value"));
   }
@@ -115,6 +123,74 @@ export class CliptunePage {
     return this.by("checkpoint-row").evaluateAll((rows) =>
       rows.map((row) => ({ id: row.dataset.id, best: row.dataset.best === "true", text: row.textContent })),
     );
+  }
+
+  row(id) {
+    return this.page.locator(`[data-testid=checkpoint-row][data-id="${id}"]`);
+  }
+
+  /** Deletes a checkpoint and waits until its row is gone. */
+  async delete(id) {
+    await this.by(`delete-${id}`).click();
+    await this.by("confirm-delete").click();
+    await this.row(id).waitFor({ state: "detached" });
+  }
+
+  /** Exports a checkpoint into `folder` with 32- or 16-bit weights; the zip's path. */
+  async export(id, folder, numbers = "f32") {
+    await this.by(`export-${id}`).click();
+    await this.by(`numbers-${numbers}`).check();
+    const downloading = this.page.waitForEvent("download");
+    await this.by("export-zip").click();
+    const download = await downloading;
+    const file = path.join(folder, `${numbers}-${download.suggestedFilename()}`);
+    await download.saveAs(file);
+    await this.by("export-zip").waitFor({ state: "detached" });
+    return file;
+  }
+
+  /** Brings a model's folder, or a zip, from disk. */
+  async bring(file) {
+    await this.go("models");
+    const input = statSync(file).isDirectory() ? "import-model-folder" : "import-checkpoint";
+    await this.by(input).setInputFiles(file);
+    return this.brought();
+  }
+
+  /** What the page says of the model that is being brought: either a welcome with its list of tensors, or why it is not here. */
+  async brought(timeout = MINUTE) {
+    await this.by("brought").or(this.by("notice-error")).first().waitFor({ timeout });
+    const [welcome, refusal] = await Promise.all(["notice-good", "notice-error"].map((name) => this.texts(name)));
+    const tensors = await this.by("tensor-row").allTextContents();
+    const groups = await this.page.locator("[data-testid=load-report] summary").allTextContents();
+    return { welcome: welcome.join(), refusal: refusal.join(), groups, tensors };
+  }
+
+  /** Sets the Hub's address, and a token where there is one. */
+  async useHub(endpoint, token = "") {
+    await this.go("models");
+    if (!(await this.by("hub-endpoint").isVisible())) await this.by("hub-more").click();
+    await this.by("hub-endpoint").fill(endpoint);
+    await this.by("hub-token").fill(token);
+  }
+
+  /** From here on, what a bar shows; the answer gives the shares in order, in percent. */
+  async watchProgress(testid) {
+    await this.page.evaluate((testid) => {
+      window.shares = [];
+      const look = () => {
+        const now = document.querySelector(`[data-testid=${testid}]`)?.getAttribute("aria-valuenow");
+        if (now && window.shares.at(-1) !== Number(now)) window.shares.push(Number(now));
+      };
+      new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true });
+    }, testid);
+    return () => this.page.evaluate(() => window.shares);
+  }
+
+  async startDownload(model) {
+    await this.go("models");
+    await this.by("hub-model").fill(model);
+    await this.by("hub-download").click();
   }
 
   /** Classifies one file with the chosen model; label and score, best first. */
