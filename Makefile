@@ -1,5 +1,5 @@
 # The two commands that people need are `make serve` and `make test`; both set up what they need first.
-.PHONY: serve test build setup check test-native test-browser test-e2e sizes screenshots sample clean
+.PHONY: serve test build setup check test-native test-browser test-e2e test-interop sizes screenshots sample clean
 
 serve: ## Build the page and serve it at http://localhost:8080
 	@scripts/setup.sh build
@@ -26,6 +26,10 @@ test-browser: ## The tests that run inside a worker in Chromium
 test-e2e: build ## The page in Chromium, as a user uses it
 	@scripts/setup.sh test
 	@scripts/test_e2e.sh
+
+test-interop: ## Round trips with Python's transformers and torch, which are several GB from the registry
+	@scripts/setup.sh test
+	@scripts/test_interop.sh
 
 sizes: build ## What each program weighs: raw, gzip, brotli
 	@node scripts/sizes.mjs
