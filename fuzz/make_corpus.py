@@ -165,6 +165,7 @@ config = json.loads((MICRO / "model/config.json").read_text())
 for path in ["micro/model", "odd/model", "rect/model", "tiny/model"]:
     save("config", path.split("/")[0] + ".json", (MICRO.parent / path / "config.json").read_bytes())
 for name, change in {
+    "absurd-tubelet": dict(num_channels=65536, tubelet_size=65536, num_frames=65536, image_size=65536, patch_size=65536),
     "absurd-tokens": dict(image_size=65536, patch_size=1, num_frames=65536, tubelet_size=1),
     "beyond-64-bits": dict(hidden_size=1 << 64),
     "negative": dict(num_frames=-16),

@@ -211,6 +211,11 @@ impl VideoMaeConfig {
         if tokens.is_none_or(|tokens| tokens > 1 << 16) {
             return wrong("a clip has more than 65536 tokens");
         }
+        let clip = [self.num_frames, self.num_channels, height, width];
+        let values = clip.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+        if values.is_none_or(|values| values > 1 << 28) {
+            return wrong("a clip has more than 268435456 values");
+        }
         let ids = self.id2label.keys().copied();
         if !ids.eq(0..self.id2label.len()) {
             return wrong("id2label does not number its labels from 0");
