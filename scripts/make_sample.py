@@ -215,11 +215,11 @@ def draw(look, scene, motion, frame):
     return bytes(picture)
 
 
-def encode(frames, path, noise_seed):
-    """VP9 in WebM, with sensor noise; the same bytes each time."""
+def encode(frames, path, noise_seed, scale=""):
+    """VP9 in WebM, with sensor noise, perhaps scaled by a filter of ffmpeg's; the same bytes each time."""
     command = [
         "ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{SIDE}x{SIDE}",
-        "-r", str(FRAMES_PER_SECOND), "-i", "-", "-vf", f"format=yuv420p,noise=c0s=5:c0f=t:c0_seed={noise_seed}",
+        "-r", str(FRAMES_PER_SECOND), "-i", "-", "-vf", f"{scale}format=yuv420p,noise=c0s=5:c0f=t:c0_seed={noise_seed}",
         "-c:v", "libvpx-vp9", "-b:v", "0", "-crf", "36", "-cpu-used", "2", "-row-mt", "0", "-threads", "1", "-g", str(FRAMES),
         "-fflags", "+bitexact", "-flags:v", "+bitexact", "-map_metadata", "-1", str(path),
     ]  # fmt: skip

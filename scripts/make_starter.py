@@ -68,7 +68,8 @@ def make_group(job):
         path = out / split / motion / make_sample.name(motion, group, 1)
         path.parent.mkdir(parents=True, exist_ok=True)
         frames = [make_sample.draw(look, scene, motion, frame) for frame in range(make_sample.FRAMES)]
-        make_sample.encode(frames, path, group * 10_000 + index)
+        # Not much larger than the model's 32 pixels: decoded, all of them then fit in the engine's cache of frames.
+        make_sample.encode(frames, path, group * 10_000 + index, "scale=40:40:flags=area,")
 
 
 def main():
