@@ -132,9 +132,10 @@ impl Download {
         let before = meter.done;
         let mut running = Running::new(&file.checksum, file.size);
         let mut have = 0;
-        for part in self.kept(file).await? {
-            self.check_over(file, &part.into(), &mut running, &mut have).await?;
-            meter.set(&file.name, before + have);
+        let kept: Vec<FileSource> = self.kept(file).await?.into_iter().map(FileSource::from).collect();
+        meter.set(&file.name, before + kept.iter().map(FileSource::len).sum::<u64>());
+        for part in &kept {
+            self.check_over(file, part, &mut running, &mut have).await?;
         }
         if have < file.size {
             let mut answer = self.get(file, commit, have).await?;

@@ -93,7 +93,10 @@ pub async fn push(
         }
     };
     match outcome {
-        Ok(address) => Ok(address.as_string().unwrap_or(endpoint)),
+        Ok(address) => {
+            meter.set(files.last().map_or("", |(name, _)| name), total);
+            Ok(address.as_string().unwrap_or(endpoint))
+        }
         Err(reason) => Err(described(&reason, repository, host_of(&endpoint))),
     }
 }

@@ -58,12 +58,14 @@ class Hub {
   models = new Map();
   /** Large files that were uploaded, by SHA-256. */
   uploads = new Map();
-  /** { server: "hub" or "large", method, path, range, token, status } of each request but a preflight's. */
+  /** { server: "hub" or "large", method, path, range, token, status, leftEarly } of each request but a preflight's. */
   requests = [];
   /** Who may do what: token -> { name, role: "read" or "write", gated: whether conditions were accepted }. */
   tokens = {};
   /** File -> after how many bytes its connection is cut, once. */
   cut = {};
+  /** File -> { after, until }: its connection waits once after so many bytes, until the promise is kept. */
+  pause = {};
   /** Files that come with a wrong byte. */
   damaged = new Set();
   /** Called with each request; what it returns, [status, message, code], is the answer. */
@@ -210,9 +212,10 @@ class Hub {
       headers = { ...headers, "Content-Range": `bytes ${from}-${last}/${bytes.length}` };
       bytes = bytes.subarray(from, last + 1);
     }
-    const cutAfter = this.cut[file];
+    const [cutAfter, pause] = [this.cut[file], this.pause[file]];
     delete this.cut[file];
-    return { status, headers: { ...headers, "Accept-Ranges": "bytes" }, body: bytes, cutAfter };
+    delete this.pause[file];
+    return { status, headers: { ...headers, "Accept-Ranges": "bytes" }, body: bytes, cutAfter, pause };
   }
 
   create(user, { name, organization, type, visibility }) {
@@ -267,6 +270,8 @@ class Hub {
 
   /** The large files' own server: signed addresses, and no token may come here. */
   answerLarge(request) {
+    const refusal = this.refuse(request);
+    if (refusal) throw new Refusal(...refusal);
     if (request.headers.authorization) throw new Refusal(400, "Only one auth mechanism allowed");
     let found = /^\/large\/([^/]+)\/(\w{40})\/(.+)$/.exec(request.path)?.slice(1).map(decodeURIComponent);
     if (request.method === "GET" && found) {
@@ -312,7 +317,7 @@ function json(value) {
   return { headers: { "Content-Type": "application/json; charset=utf-8" }, body: Buffer.from(JSON.stringify(value)) };
 }
 
-/** A server of answers {status, headers, body, cutAfter}; what is thrown is one, too. */
+/** A server of answers {status, headers, body, cutAfter, pause}; what is thrown is one, too. */
 async function listen(answer, log, server) {
   const listener = http.createServer(async (incoming, outgoing) => {
     const origin = { "Access-Control-Allow-Origin": incoming.headers.origin ?? "*", Vary: "Origin", "Access-Control-Expose-Headers": EXPOSED };
@@ -332,12 +337,20 @@ async function listen(answer, log, server) {
     } catch (error) {
       result = refused(error, request);
     }
-    const { status = 200, headers = {}, body: bytes = Buffer.alloc(0), cutAfter } = result;
+    const { status = 200, headers = {}, cutAfter, pause } = result;
+    let { body: bytes = Buffer.alloc(0) } = result;
     const { range, authorization } = incoming.headers;
-    log.push({ server, method: incoming.method, path: decodeURIComponent(url.pathname), range, token: authorization?.replace(/^Bearer /, ""), status });
+    const entry = { server, method: incoming.method, path: decodeURIComponent(url.pathname), range, token: authorization?.replace(/^Bearer /, ""), status };
+    log.push(entry);
+    outgoing.on("close", () => (entry.leftEarly = !outgoing.writableFinished));
     outgoing.writeHead(status, { ...origin, "Content-Length": bytes.length, ...headers });
-    if (cutAfter === undefined) return outgoing.end(bytes);
-    outgoing.write(bytes.subarray(0, cutAfter), () => setTimeout(() => outgoing.destroy(), 200));
+    if (cutAfter !== undefined) return outgoing.write(bytes.subarray(0, cutAfter), () => setTimeout(() => outgoing.destroy(), 200));
+    if (pause) {
+      outgoing.write(bytes.subarray(0, pause.after));
+      await pause.until;
+      bytes = bytes.subarray(pause.after);
+    }
+    outgoing.end(bytes);
   });
   await new Promise((resolve, reject) => listener.once("error", reject).listen(0, "localhost", resolve));
   const stop = () =>
