@@ -19,6 +19,7 @@ use crate::model::weights;
 use crate::protocol::{CheckpointSummary, EpochReport, Evaluation, Origin, TuneEvent};
 use crate::storage::checkpoint::WEIGHTS;
 use crate::storage::preprocessor::preprocessor_json;
+use crate::storage::retention::best_of_run;
 use crate::storage::{Checkpoint, CheckpointStore, StorageError};
 use crate::tensors::{NumberFormat, TensorFiles};
 use crate::train::optimizer::AdamW;
@@ -104,7 +105,7 @@ pub async fn tune<Store: CheckpointStore>(
         test: None,
     };
     let run_id = format!("run-{:.0}", clock::seconds() * 1e3);
-    go(place, loaded, record, run_id, None, report).await
+    go(place, loaded, record, run_id, String::new(), None, report).await
 }
 
 /// Goes on with the run of a checkpoint, as if it had never stopped. Goes out: the id of the run's best checkpoint.
@@ -118,6 +119,9 @@ pub async fn resume<Store: CheckpointStore>(
     let (Some(record), Some(state)) = (checkpoint.record.clone(), &checkpoint.training) else {
         return Err(not_resumable());
     };
+    if !can_be_true(&record, &checkpoint.summary) {
+        return Err(not_resumable());
+    }
     if let Some(difference) = record.data.difference(&Manifest::of(&place.folder.catalogue)) {
         return Err(JobError::OtherData(difference));
     }
@@ -134,20 +138,31 @@ pub async fn resume<Store: CheckpointStore>(
     }
     let optimizer = AdamW::restored(record.settings.weight_decay, record.progress.step, first, second);
     let run_id = checkpoint.summary.run.clone();
-    let best = best_of(&place, &run_id).await?;
+    let (best_id, best) = best_of(&place, &run_id, record.progress).await?.unzip();
     let resumption = Resumption { progress: record.progress, optimizer, best };
-    go(place, loaded, record, run_id, Some(resumption), report).await
+    go(place, loaded, record, run_id, best_id.unwrap_or_default(), Some(resumption), report).await
 }
 
-/// The best checkpoint of a run, where the store has it.
-async fn best_of<Store: CheckpointStore>(place: &Workplace<'_, Store>, run_id: &str) -> Result<Option<Best>, JobError> {
-    let listed = place.store.list().await?;
-    let Some(summary) = listed.into_iter().find(|summary| summary.run == run_id && summary.best) else {
-        return Ok(None);
-    };
+/// Whether a run can have this record: anybody may have written it.
+fn can_be_true(record: &RunRecord, summary: &CheckpointSummary) -> bool {
+    let settings = &record.settings;
+    settings.problems().is_empty() && record.progress.epoch <= settings.epochs && record.data.classes == summary.labels
+}
+
+/// The best checkpoint of a run that goes on, and its id, where the store has it. An epoch that is trained on, and whose
+/// checkpoint is replaced then, is judged when it is complete.
+async fn best_of<Store: CheckpointStore>(
+    place: &Workplace<'_, Store>,
+    run_id: &str,
+    progress: Progress,
+) -> Result<Option<(String, Best)>, JobError> {
+    let mut listed = place.store.list().await?;
+    let replaced = checkpoint_id(run_id, progress.epoch);
+    listed.retain(|summary| progress.drawn == 0 || summary.id != replaced);
+    let Some(summary) = best_of_run(&listed, run_id) else { return Ok(None) };
     let checkpoint = place.store.load(&summary.id).await?;
     let model = LoadedModel::open(&checkpoint, place.device).await?.model;
-    Ok(Some(Best { model, epoch: summary.epoch, validation: summary.validation }))
+    Ok(Some((summary.id.clone(), Best { model, validation: summary.validation })))
 }
 
 async fn go<Store: CheckpointStore>(
@@ -155,6 +170,7 @@ async fn go<Store: CheckpointStore>(
     loaded: LoadedModel,
     record: RunRecord,
     run_id: String,
+    best_id: String,
     resumption: Option<Resumption>,
     report: impl FnMut(TuneEvent),
 ) -> Result<String, JobError> {
@@ -163,7 +179,7 @@ async fn go<Store: CheckpointStore>(
     let classes = record.data.classes.len();
     let best = resumption.as_ref().and_then(|resumption| resumption.best.as_ref());
     let mut keeper = Keeper {
-        best_id: checkpoint_id(&run_id, best.map_or(0, |best| best.epoch)),
+        best_id,
         best: best.map(|best| best.validation),
         preprocessor: preprocessor_json(shape.height, shape.width, normalisation),
         breath: Breath::default(),
@@ -285,9 +301,8 @@ impl<Store: CheckpointStore, Report: FnMut(TuneEvent)> Observer for Keeper<'_, S
         Ok(())
     }
 
-    async fn tested(&mut self, epoch: usize, test: Outcomes) -> Result<(), TuneError> {
-        let id = checkpoint_id(&self.run_id, epoch);
-        self.store.record_test(&id, test).await.map_err(|error| TuneError::Storage(error.to_string()))
+    async fn tested(&mut self, test: Outcomes) -> Result<(), TuneError> {
+        self.store.record_test(&self.best_id, test).await.map_err(|error| TuneError::Storage(error.to_string()))
     }
 
     fn should_stop(&self) -> bool {

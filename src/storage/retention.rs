@@ -42,7 +42,8 @@ pub fn superseded(summaries: &[CheckpointSummary], saved: &CheckpointSummary) ->
     older.map(|other| other.id.clone()).collect()
 }
 
-fn best_of_run<'a>(summaries: &'a [CheckpointSummary], run: &str) -> Option<&'a CheckpointSummary> {
+/// The best validated checkpoint of a run; of equals the earlier.
+pub fn best_of_run<'a>(summaries: &'a [CheckpointSummary], run: &str) -> Option<&'a CheckpointSummary> {
     let of_run = summaries.iter().filter(|summary| summary.run == run);
     let validated = of_run.filter_map(|summary| Some((summary.validation?, summary)));
     validated

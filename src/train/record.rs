@@ -3,7 +3,7 @@
 //! Comes in: settings, the data, and a run's events. Goes out: a [`RunRecord`], the `run.json` of a checkpoint.
 //! Never holds a tensor or a file's contents.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -142,12 +142,114 @@ impl Manifest {
                 first.path
             ));
         }
-        let more = other.videos.len().saturating_sub(self.videos.len());
-        (more > 0).then(|| format!("there are {more} videos more"))
+        let known: HashSet<&str> = self.videos.iter().map(|video| video.path.as_str()).collect();
+        let mut new = other.videos.iter().filter(|video| !known.contains(video.path.as_str()));
+        new.next().map(|first| format!("{} of its videos are new, such as {}", new.count() + 1, first.path))
     }
 
     /// Videos in a split.
     pub fn count(&self, split: Split) -> usize {
         self.videos.iter().filter(|video| video.split == split).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::config::ModelSize;
+
+    fn video(path: &str, label: usize, split: Split, group: Option<&str>) -> ManifestVideo {
+        ManifestVideo { path: path.into(), label, split, group: group.map(str::to_string) }
+    }
+
+    fn manifest() -> Manifest {
+        let videos = vec![
+            video("train/a/v_g07_c01.webm", 0, Split::Train, Some("g07")),
+            video("train/b/v_g08_c01.webm", 1, Split::Train, Some("g08")),
+            video("val/a/one.webm", 0, Split::Validation, None),
+        ];
+        Manifest { classes: vec!["a".into(), "b".into()], videos }
+    }
+
+    #[test]
+    fn every_difference_of_the_data_is_told_with_a_file() {
+        let before = manifest();
+        assert_eq!(before.difference(&before), None);
+        let after = |change: fn(&mut Manifest)| {
+            let mut after = manifest();
+            change(&mut after);
+            before.difference(&after).unwrap()
+        };
+        assert!(after(|data| data.classes[1] = "c".into()).contains("a, b"));
+        for change in [
+            (|data| data.videos[1].label = 0) as fn(&mut Manifest),
+            |data| data.videos[1].split = Split::Test,
+            |data| data.videos[1].group = None,
+            |data| data.videos[1].path = "train/b/renamed.webm".into(),
+            |data| drop(data.videos.remove(1)),
+        ] {
+            let sentence = after(change);
+            assert!(sentence.contains("train/b/v_g08_c01.webm") && sentence.starts_with("1 of"), "{sentence}");
+        }
+        let sentence = after(|data| data.videos.push(video("val/b/new.webm", 1, Split::Validation, None)));
+        assert!(sentence.contains("val/b/new.webm"), "{sentence}");
+    }
+
+    #[test]
+    fn the_order_in_which_a_disk_lists_the_videos_is_no_difference() {
+        let mut other = manifest();
+        other.videos.reverse();
+        assert_eq!(manifest().difference(&other), None);
+    }
+
+    #[test]
+    fn a_confusion_counts_each_video_once_and_what_is_out_of_range_never() {
+        let evaluation = Evaluation { split: Split::Test, loss: 0.5, accuracy: 0.5, videos: 5 };
+        let outcomes = Outcomes::new(evaluation, 2, &[0, 0, 1, 1, 7], &[0, 1, 1, 1, 0]);
+        assert_eq!(outcomes.confusion, [[1, 1], [0, 2]]);
+    }
+
+    #[test]
+    fn sums_that_go_on_from_a_record_are_those_that_never_stopped() {
+        let steps = [(1.386_294_4f32, 1.0, 3), (0.1, 2.0, 3), (7.7e-3, 2.0, 2)];
+        let (mut whole, mut half) = (EpochSums::default(), EpochSums::default());
+        for (index, (loss, right, clips)) in steps.into_iter().enumerate() {
+            whole.add(loss, right, clips);
+            half.add(loss, right, clips);
+            if index == 1 {
+                half = serde_json::from_str(&serde_json::to_string(&half).unwrap()).unwrap();
+            }
+        }
+        assert_eq!(half, whole);
+        assert_eq!(EpochSums::default().means(), (0.0, 0.0));
+    }
+
+    #[test]
+    fn all_that_a_run_computes_with_is_read_as_it_was_written_to_the_last_bit() {
+        let evaluation = Evaluation { split: Split::Validation, loss: 0.1, accuracy: 1.0 / 3.0, videos: 3 };
+        let steps = (1..1000u16).map(|step| StepRecord {
+            loss: f32::from(step).sqrt(),
+            learning_rate: f64::from(step) / 1e5,
+            gradient_norm: 1.0 / f32::from(step),
+        });
+        let record = RunRecord {
+            format: FORMAT,
+            settings: TuneSettings { learning_rate: 3.7e-5, ..TuneSettings::for_size(ModelSize::Micro) },
+            data: manifest(),
+            origin: Origin { source: "somewhere".into(), revision: Some("abc".into()), licence: None },
+            steps_per_epoch: 3,
+            progress: Progress {
+                step: 4,
+                epoch: 2,
+                drawn: 3,
+                sums: EpochSums { loss: 0.693_147_2, right: 2.0, clips: 3 },
+            },
+            steps: steps.collect(),
+            epochs: vec![EpochReport { epoch: 1, train_loss: 0.7, train_accuracy: 0.3, validation: Some(evaluation) }],
+            validation: Some(Outcomes::new(evaluation, 2, &[0, 0, 1], &[1, 1, 1])),
+            test: None,
+        };
+        let back: RunRecord = serde_json::from_str(&serde_json::to_string(&record).unwrap()).unwrap();
+        assert_eq!(back, record);
     }
 }

@@ -56,8 +56,8 @@ pub struct Moment<'a> {
 pub trait Observer {
     fn event(&mut self, event: TuneEvent);
     fn checkpoint(&mut self, moment: Moment<'_>) -> impl Future<Output = Result<(), TuneError>>;
-    /// The best epoch's checkpoint on the test split.
-    fn tested(&mut self, epoch: usize, test: Outcomes) -> impl Future<Output = Result<(), TuneError>>;
+    /// The best model on the test split.
+    fn tested(&mut self, test: Outcomes) -> impl Future<Output = Result<(), TuneError>>;
     /// Whether the user asked to stop and keep what was learnt.
     fn should_stop(&self) -> bool;
     /// Lets others on this thread run.
@@ -70,14 +70,13 @@ pub trait Observer {
 pub struct Resumption {
     pub progress: Progress,
     pub optimizer: AdamW,
-    /// The best model so far, without autodiff, its epoch and evaluation, where it is still at hand.
+    /// The best model so far, without autodiff, and its evaluation, where it is still at hand.
     pub best: Option<Best>,
 }
 
 /// The best model of a run so far.
 pub struct Best {
     pub model: VideoMae,
-    pub epoch: usize,
     pub validation: Option<Evaluation>,
 }
 
@@ -152,18 +151,18 @@ pub async fn tune<S: ClipSource, O: Observer>(
         };
         observer.checkpoint(moment).await?;
         if best.as_ref().is_none_or(|best| is_better(evaluation, best.validation)) {
-            best = Some(Best { model: current, epoch, validation: evaluation });
+            best = Some(Best { model: current, validation: evaluation });
         }
         if observer.should_stop() {
             break;
         }
     }
-    let Some(Best { model, epoch, .. }) = best else { return Err(TuneError::NothingDecoded) };
+    let Some(Best { model, .. }) = best else { return Err(TuneError::NothingDecoded) };
     if !observer.should_stop()
         && let Some(test) = evaluate(&run, &model, Split::Test, observer).await?
     {
         observer.event(TuneEvent::Tested(test.evaluation));
-        observer.tested(epoch, test).await?;
+        observer.tested(test).await?;
     }
     Ok(model)
 }

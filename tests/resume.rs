@@ -1,0 +1,280 @@
+//! A run that is stopped and goes on is the run that was never stopped, bit for bit. Real clips of the sample.
+#![cfg(feature = "native")]
+
+mod runs;
+mod sample;
+
+use cliptune::engine::folder::Folder;
+use cliptune::engine::models;
+use cliptune::engine::tuning::JobError;
+use cliptune::protocol::{CheckpointSummary, Evaluation, Numbers, Origin, StepReport, TuneEvent};
+use cliptune::storage::checkpoint::Stranger;
+use cliptune::storage::directory::DirectoryStore;
+use cliptune::storage::{Checkpoint, CheckpointStore};
+use cliptune::train::settings::TuneSettings;
+use pollster::block_on;
+use runs::{after_epoch, after_step, resume, settings, to_the_end, tune};
+use sample::small_folder;
+
+struct Store {
+    store: DirectoryStore,
+    _folder: tempfile::TempDir,
+}
+
+impl Store {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { store: DirectoryStore::open(folder.path()).unwrap(), _folder: folder }
+    }
+
+    /// Newest first.
+    fn list(&self) -> Vec<CheckpointSummary> {
+        block_on(self.store.list()).unwrap()
+    }
+
+    fn load(&self, id: &str) -> Checkpoint {
+        block_on(self.store.load(id)).unwrap()
+    }
+
+    fn newest(&self) -> Checkpoint {
+        self.load(&self.list()[0].id)
+    }
+}
+
+fn weights(checkpoint: &Checkpoint) -> Vec<u8> {
+    block_on(checkpoint.weights[0].1.read_all()).unwrap()
+}
+
+/// All of a step's numbers that do not depend on the clock, to the bit.
+fn steps(events: &[TuneEvent]) -> Vec<(usize, usize, u32, u32, u64, u32)> {
+    let number = |step: &StepReport| {
+        let StepReport { step, epoch, loss, accuracy, learning_rate, gradient_norm, .. } = *step;
+        (step, epoch, loss.to_bits(), accuracy.to_bits(), learning_rate.to_bits(), gradient_norm.to_bits())
+    };
+    events
+        .iter()
+        .filter_map(|event| if let TuneEvent::Step(step) = event { Some(number(step)) } else { None })
+        .collect()
+}
+
+fn tested(events: &[TuneEvent]) -> Option<Evaluation> {
+    events.iter().find_map(|event| if let TuneEvent::Tested(test) = event { Some(*test) } else { None })
+}
+
+/// The run that is never stopped, and what it leaves.
+struct Whole {
+    data: Folder,
+    store: Store,
+    best: CheckpointSummary,
+    events: Vec<TuneEvent>,
+    _clips: tempfile::TempDir,
+}
+
+impl Whole {
+    fn of(settings: &TuneSettings) -> Self {
+        let clips = small_folder([3, 1, 1]);
+        let (data, store) = (runs::import(clips.path()), Store::new());
+        let (best, events) = tune(settings, &data, &store.store, to_the_end);
+        let best = store.load(&best.unwrap()).summary;
+        Self { data, store, best, events, _clips: clips }
+    }
+
+    /// A run of two parts that told `first` and `second`, with checkpoints in `other`, is this run.
+    fn assert_same(&self, other: &Store, best: &str, first: &[TuneEvent], second: &[TuneEvent], what: &str) {
+        assert_eq!([steps(first), steps(second)].concat(), steps(&self.events), "{what}: the steps");
+        assert_eq!(tested(second), tested(&self.events), "{what}: the test");
+        let best = other.load(best).summary;
+        assert_eq!((best.epoch, best.test), (self.best.epoch, self.best.test), "{what}: the best");
+        for summary in self.store.list() {
+            let ours = other.list().into_iter().find(|other| other.epoch == summary.epoch && other.id != "elsewhere");
+            let Some(ours) = ours else {
+                assert!(summary.epoch < other.newest().summary.epoch, "{what}: epoch {}", summary.epoch);
+                continue;
+            };
+            let (ours, theirs) = (other.load(&ours.id), self.store.load(&summary.id));
+            assert!(weights(&ours) == weights(&theirs), "{what}: the weights of epoch {}", summary.epoch);
+            assert_eq!(ours.record, theirs.record, "{what}: the story at epoch {}", summary.epoch);
+            assert!(ours.training.is_none() || summary.epoch < 4, "{what}: nothing is left to go on with");
+        }
+        assert_eq!(other.newest().summary.epoch, self.store.newest().summary.epoch, "{what}");
+    }
+}
+
+#[test]
+fn a_stopped_run_goes_on_as_if_it_had_never_stopped() {
+    let settings = settings();
+    let whole = Whole::of(&settings);
+    assert_eq!(steps(&whole.events).len(), 8);
+    // In the middle of an epoch, at its last step but before its end, and at the run's last step.
+    let stops = [1, 4, 5, 8].map(|step| (format!("step {step}"), step, 0));
+    for (what, step, epoch) in stops.into_iter().chain([("epoch 2".to_string(), 0, 2)]) {
+        let store = Store::new();
+        let stop = |event: &TuneEvent| after_step(step)(event) || after_epoch(epoch)(event);
+        let (stopped, first) = tune(&settings, &whole.data, &store.store, stop);
+        stopped.unwrap();
+        assert!(steps(&first).len() < 8 || step == 8, "{what}: it stopped");
+        assert_eq!(tested(&first), None, "{what}: a stopped run is not tested");
+        let half = &store.list()[0];
+        assert!(half.resumable, "{what}");
+        let (best, second) = resume(&half.id, &whole.data, &store.store, to_the_end);
+        whole.assert_same(&store, &best.unwrap(), &first, &second, &what);
+    }
+}
+
+#[test]
+fn a_run_that_is_stopped_twice_and_adds_batches_up_goes_on_the_same() {
+    let settings = TuneSettings { batch: 1, accumulation: 4, horizontal_flip: false, ..settings() };
+    let whole = Whole::of(&settings);
+    let store = Store::new();
+    let (stopped, first) = tune(&settings, &whole.data, &store.store, after_step(1));
+    stopped.unwrap();
+    let (stopped, second) = resume(&store.list()[0].id, &whole.data, &store.store, after_step(5));
+    stopped.unwrap();
+    let (best, third) = resume(&store.list()[0].id, &whole.data, &store.store, to_the_end);
+    whole.assert_same(&store, &best.unwrap(), &[first, second].concat(), &third, "stopped twice");
+}
+
+/// Exports a checkpoint and brings it to another store.
+fn elsewhere(checkpoint: &Checkpoint) -> Store {
+    let store = Store::new();
+    let (name, zip) = block_on(models::zip(checkpoint, Numbers::F32)).unwrap();
+    let stranger = Stranger { id: "elsewhere".into(), name: name.clone(), created: 5.0, origin: Origin::default() };
+    let files = models::model_files(vec![(name, zip)]).unwrap();
+    let (summary, report) = block_on(models::keep(files, &stranger, &store.store)).unwrap();
+    assert!(report.is_complete() && summary.resumable);
+    store
+}
+
+#[test]
+fn a_half_trained_export_goes_on_elsewhere_as_if_it_had_never_left() {
+    let settings = settings();
+    let whole = Whole::of(&settings);
+    let store = Store::new();
+    let (stopped, first) = tune(&settings, &whole.data, &store.store, after_step(3));
+    stopped.unwrap();
+    let other = elsewhere(&store.newest());
+    let (best, second) = resume("elsewhere", &whole.data, &other.store, to_the_end);
+    best.unwrap();
+    assert_eq!([steps(&first), steps(&second)].concat(), steps(&whole.events));
+    let (ours, theirs) = (other.newest(), whole.store.newest());
+    assert!(weights(&ours) == weights(&theirs));
+    assert_eq!(ours.record, theirs.record);
+}
+
+/// Makes a stored checkpoint look as good as can be.
+fn praise(store: &Store, id: &str) {
+    let mut checkpoint = store.load(id);
+    let validation = checkpoint.summary.validation.as_mut().unwrap();
+    (validation.accuracy, validation.loss) = (1.0, 0.0);
+    block_on(store.store.save(&checkpoint)).unwrap();
+}
+
+#[test]
+fn an_epoch_that_is_trained_on_is_not_the_best_for_what_it_was_half_way() {
+    let settings = settings();
+    let whole = Whole::of(&settings);
+    let store = Store::new();
+    let (_, first) = tune(&settings, &whole.data, &store.store, after_step(3));
+    praise(&store, &store.list()[0].id);
+    let (best, second) = resume(&store.list()[0].id, &whole.data, &store.store, to_the_end);
+    whole.assert_same(&store, &best.unwrap(), &first, &second, "praised half way");
+}
+
+#[test]
+fn the_best_of_a_run_may_be_the_checkpoint_that_it_goes_on_from() {
+    let settings = settings();
+    let clips = small_folder([3, 1, 1]);
+    let (data, store) = (runs::import(clips.path()), Store::new());
+    tune(&settings, &data, &store.store, after_epoch(2)).0.unwrap();
+    let half = store.list()[0].id.clone();
+    praise(&store, &half);
+    let other = elsewhere(&store.load(&half));
+    for (store, id) in [(&store, half.as_str()), (&other, "elsewhere")] {
+        let (best, events) = resume(id, &data, &store.store, to_the_end);
+        assert_eq!(best.unwrap(), id);
+        assert_eq!(store.load(id).summary.test, tested(&events));
+        assert!(tested(&events).is_some());
+    }
+}
+
+#[test]
+fn other_data_is_refused_with_a_file_that_differs() {
+    let (clips, aside, store) = (small_folder([3, 1, 1]), tempfile::tempdir().unwrap(), Store::new());
+    tune(&settings(), &runs::import(clips.path()), &store.store, after_step(1)).0.unwrap();
+    let id = &store.list()[0].id;
+    let refusal = || {
+        let (best, events) = resume(id, &runs::import(clips.path()), &store.store, to_the_end);
+        assert!(events.is_empty(), "nothing has begun");
+        let error = best.unwrap_err();
+        assert!(matches!(error, JobError::OtherData(_)), "{error}");
+        error.to_string()
+    };
+    let class = clips.path().join("train/SpinLeft");
+    let clip = std::fs::read_dir(&class).unwrap().next().unwrap().unwrap().file_name();
+    let (place, aside) = (class.join(&clip), aside.path().join(&clip));
+    std::fs::rename(&place, &aside).unwrap();
+    let sentence = refusal();
+    assert!(sentence.contains(&format!("train/SpinLeft/{}", clip.to_str().unwrap())), "{sentence}");
+
+    std::fs::copy(&aside, &place).unwrap();
+    std::fs::copy(&aside, class.join("one-more.webm")).unwrap();
+    let sentence = refusal();
+    assert!(sentence.contains("train/SpinLeft/one-more.webm"), "{sentence}");
+    std::fs::remove_file(class.join("one-more.webm")).unwrap();
+
+    let rename = |from: &str, to: &str| {
+        for split in ["train", "val", "test"].map(|split| clips.path().join(split)) {
+            std::fs::rename(split.join(from), split.join(to)).unwrap();
+        }
+    };
+    rename("SpinLeft", "TwistLeft");
+    let sentence = refusal();
+    assert!(sentence.contains("SpinLeft, SpinRight"), "{sentence}");
+    rename("TwistLeft", "SpinLeft");
+    resume(id, &runs::import(clips.path()), &store.store, to_the_end).0.unwrap();
+}
+
+#[test]
+fn only_the_newest_checkpoint_of_an_unfinished_run_goes_on() {
+    let clips = small_folder([3, 1, 1]);
+    let (data, store) = (runs::import(clips.path()), Store::new());
+    let resumable = || -> Vec<usize> {
+        store.list().into_iter().filter(|summary| summary.resumable).map(|summary| summary.epoch).collect()
+    };
+    tune(&settings(), &data, &store.store, after_step(5)).0.unwrap();
+    assert_eq!(store.list().len(), 3);
+    assert_eq!(resumable(), [3]);
+    let refused = |id: &str| {
+        let error = resume(id, &data, &store.store, to_the_end).0.unwrap_err();
+        assert!(matches!(error, JobError::NotResumable(_)), "{error}");
+    };
+    refused(&store.list()[2].id);
+    resume(&store.list()[0].id, &data, &store.store, to_the_end).0.unwrap();
+    assert!(resumable().is_empty());
+    for summary in store.list() {
+        refused(&summary.id);
+        assert!(store.load(&summary.id).training.is_none());
+    }
+}
+
+#[test]
+fn a_story_that_cannot_be_true_is_refused() {
+    let clips = small_folder([3, 1, 1]);
+    let (data, store) = (runs::import(clips.path()), Store::new());
+    tune(&settings(), &data, &store.store, after_step(1)).0.unwrap();
+    let original = store.newest();
+    let with = |change: &dyn Fn(&mut Checkpoint)| {
+        let mut checkpoint = original.clone();
+        change(&mut checkpoint);
+        block_on(store.store.save(&checkpoint)).unwrap();
+        resume(&checkpoint.summary.id, &data, &store.store, to_the_end).0.unwrap_err().to_string()
+    };
+    for sentence in [
+        with(&|checkpoint| checkpoint.record.as_mut().unwrap().settings.batch = 0),
+        with(&|checkpoint| checkpoint.record.as_mut().unwrap().settings.accumulation = 0),
+        with(&|checkpoint| checkpoint.record.as_mut().unwrap().progress.epoch = usize::MAX),
+        with(&|checkpoint| checkpoint.training = Some(checkpoint.weights[0].1.clone())),
+    ] {
+        assert!(sentence.contains("cannot go on"), "{sentence}");
+    }
+}

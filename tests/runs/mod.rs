@@ -1,0 +1,90 @@
+//! Short runs over real clips, stopped where a test wants.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::rc::Rc;
+
+use burn::tensor::Device;
+use cliptune::engine::folder::Folder;
+use cliptune::engine::tuning::{self, JobError, Workplace};
+use cliptune::model::config::ModelSize;
+use cliptune::protocol::TuneEvent;
+use cliptune::storage::directory::DirectoryStore;
+use cliptune::train::settings::TuneSettings;
+use cliptune::video::VideoSource;
+use pollster::block_on;
+
+/// The clips below a folder of `split/class/clip`.
+pub fn import(folder: &Path) -> Folder {
+    let names = |folder: &Path| -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    let mut files = Vec::new();
+    for split in names(folder) {
+        for class in names(&folder.join(&split)) {
+            for clip in names(&folder.join(&split).join(&class)) {
+                let path = format!("{split}/{class}/{clip}");
+                files.push((path.clone(), VideoSource::new(path.clone(), folder.join(path))));
+            }
+        }
+    }
+    block_on(Folder::import(files, |_, _| {}))
+}
+
+/// Four epochs from random weights. Of six clips, the second step of an epoch has the two that are left.
+pub fn settings() -> TuneSettings {
+    TuneSettings { epochs: 4, batch: 4, ..TuneSettings::for_size(ModelSize::Micro) }
+}
+
+/// What a run gave: the id of its best checkpoint, and all that it told.
+pub type Told = (Result<String, JobError>, Vec<TuneEvent>);
+
+/// Fine-tunes; the user stops the run at the first event for which `stop` holds.
+pub fn tune(
+    settings: &TuneSettings,
+    folder: &Folder,
+    store: &DirectoryStore,
+    stop: impl Fn(&TuneEvent) -> bool,
+) -> Told {
+    watch(folder, store, stop, async |place, report| tuning::tune(settings, place, report).await)
+}
+
+/// Goes on with a run.
+pub fn resume(id: &str, folder: &Folder, store: &DirectoryStore, stop: impl Fn(&TuneEvent) -> bool) -> Told {
+    watch(folder, store, stop, async |place, report| tuning::resume(id, place, report).await)
+}
+
+fn watch(
+    folder: &Folder,
+    store: &DirectoryStore,
+    stop: impl Fn(&TuneEvent) -> bool,
+    job: impl AsyncFnOnce(Workplace<'_, DirectoryStore>, &mut dyn FnMut(TuneEvent)) -> Result<String, JobError>,
+) -> Told {
+    let stopped = Rc::new(Cell::new(false));
+    let place = Workplace { folder, store, device: &Device::flex(), stop: stopped.clone() };
+    let mut events = Vec::new();
+    let mut report = |event: TuneEvent| {
+        if stop(&event) {
+            stopped.set(true);
+        }
+        events.push(event);
+    };
+    let best = block_on(job(place, &mut report));
+    (best, events)
+}
+
+/// Never.
+pub fn to_the_end(_: &TuneEvent) -> bool {
+    false
+}
+
+/// After that step.
+pub fn after_step(wanted: usize) -> impl Fn(&TuneEvent) -> bool {
+    move |event| matches!(event, TuneEvent::Step(step) if step.step == wanted)
+}
+
+/// After that epoch's validation.
+pub fn after_epoch(wanted: usize) -> impl Fn(&TuneEvent) -> bool {
+    move |event| matches!(event, TuneEvent::Epoch(epoch) if epoch.epoch == wanted)
+}
