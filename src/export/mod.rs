@@ -45,7 +45,9 @@ pub async fn files(checkpoint: &Checkpoint, numbers: Numbers) -> Result<Vec<Name
         text(SUMMARY, summary_json(&checkpoint.summary)?),
     ];
     if !checkpoint.summary.labels.is_empty() {
-        files.push(text(LABELS, checkpoint.summary.labels.iter().map(|label| format!("{label}\n")).collect()));
+        // A label is one line, whatever it holds.
+        let lines = checkpoint.summary.labels.iter().map(|label| label.replace(['\r', '\n'], " ") + "\n");
+        files.push(text(LABELS, lines.collect()));
     }
     if let Some(record) = &checkpoint.record {
         files.push(text(RECORD, record_json(record)?));
