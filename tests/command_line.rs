@@ -1,10 +1,14 @@
 //! The native twin, as a script uses it: what it prints, what it writes, and its exit codes. Real clips of the sample.
 #![cfg(feature = "native")]
 
+mod sample;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use safetensors::tensor::SafeTensors;
+use sample::small_folder;
 use serde_json::Value;
 
 fn cliptune(arguments: &[&str]) -> Output {
@@ -25,22 +29,11 @@ fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// A folder of the sample's clips of two classes: four to train, two to validate, one to test each.
-fn small_folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (split, count) in [("train", 4), ("val", 2), ("test", 1)] {
-        for class in ["SpinLeft", "SpinRight"] {
-            let from = root().join("public/sample").join(split).join(class);
-            let to = folder.path().join(split).join(class);
-            std::fs::create_dir_all(&to).unwrap();
-            let mut clips: Vec<PathBuf> = std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()).collect();
-            clips.sort();
-            for clip in clips.iter().take(count) {
-                std::fs::copy(clip, to.join(clip.file_name().unwrap())).unwrap();
-            }
-        }
-    }
-    folder
+/// The command's output, which it ended well with.
+fn done(arguments: &[&str]) -> Output {
+    let output = cliptune(arguments);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", errors(&output));
+    output
 }
 
 fn text(path: &Path) -> &str {
@@ -49,7 +42,7 @@ fn text(path: &Path) -> &str {
 
 #[test]
 fn inspect_lists_classes_splits_and_what_cannot_be_used() {
-    let folder = small_folder();
+    let folder = small_folder([4, 2, 1]);
     std::fs::write(folder.path().join("train/SpinLeft/notes.mp4"), "not a video").unwrap();
     std::fs::write(folder.path().join("train/SpinLeft/empty.webm"), "").unwrap();
     let output = cliptune(&["inspect", text(folder.path())]);
@@ -67,11 +60,10 @@ fn inspect_lists_classes_splits_and_what_cannot_be_used() {
 
 #[test]
 fn a_model_is_tuned_kept_and_classifies() {
-    let (folder, out) = (small_folder(), tempfile::tempdir().unwrap());
-    let tuned = cliptune(&["tune", text(folder.path()), "--out", text(out.path()), "--epochs", "2", "--batch", "4"]);
-    assert_eq!(tuned.status.code(), Some(0), "{}", errors(&tuned));
-    let best = json(&tuned);
+    let (folder, out) = (small_folder([3, 1, 1]), tempfile::tempdir().unwrap());
+    let best = json(&done(&["tune", text(folder.path()), "--out", text(out.path()), "--epochs", "2", "--batch", "4"]));
     assert_eq!(best["labels"], serde_json::json!(["SpinLeft", "SpinRight"]));
+    assert_eq!(best["origin"]["source"], "Cliptune's starter model", "without --size and --from");
     assert_eq!(best["test"]["videos"], 2);
     assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 2, "a checkpoint for each epoch");
 
@@ -79,9 +71,7 @@ fn a_model_is_tuned_kept_and_classifies() {
     let missing = folder.path().join("missing.webm");
     let clips = std::fs::read_dir(folder.path().join("test/SpinLeft")).unwrap();
     let clip = clips.map(|entry| entry.unwrap().path()).next().unwrap();
-    let classified = cliptune(&["classify", text(&model), text(&clip), text(&missing)]);
-    assert_eq!(classified.status.code(), Some(0), "{}", errors(&classified));
-    let lines = json(&classified);
+    let lines = json(&done(&["classify", text(&model), text(&clip), text(&missing)]));
     let scores: Vec<f64> = lines[0]["predictions"]
         .as_array()
         .unwrap()
@@ -90,15 +80,28 @@ fn a_model_is_tuned_kept_and_classifies() {
         .collect();
     assert!((scores.iter().sum::<f64>() - 1.0).abs() < 1e-5 && scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
     assert!(!lines[1]["reason"].as_str().unwrap().is_empty());
+
+    // As one file, and in half of the bytes, it says the same.
+    let file_of = |name: &str, options: &[&str]| {
+        let path = out.path().join(name);
+        done(&[&["export", text(&model), text(&path)], options].concat());
+        let said = json(&done(&["classify", text(&path), text(&clip)]));
+        let first = &said[0]["predictions"][0];
+        assert_eq!(first["label"], lines[0]["predictions"][0]["label"]);
+        assert!((first["score"].as_f64().unwrap() - scores[0]).abs() < 1e-2);
+        std::fs::metadata(path).unwrap().len()
+    };
+    let (whole, half) = (file_of("whole.zip", &[]), file_of("half.zip", &["--half"]));
+    assert!(half * 3 < whole * 2, "{half} of {whole} bytes");
 }
 
 #[test]
 fn the_same_settings_give_the_same_weights() {
-    let folder = small_folder();
+    let folder = small_folder([3, 1, 1]);
     let weights = || {
         let out = tempfile::tempdir().unwrap();
-        let tuned =
-            cliptune(&["tune", text(folder.path()), "--out", text(out.path()), "--epochs", "1", "--batch", "4"]);
+        let options = ["--size", "micro", "--epochs", "1", "--batch", "4"];
+        let tuned = done(&[&["tune", text(folder.path()), "--out", text(out.path())], &options[..]].concat());
         let id = json(&tuned)["id"].as_str().unwrap().to_string();
         std::fs::read(out.path().join(id).join("model.safetensors")).unwrap()
     };
@@ -107,13 +110,72 @@ fn the_same_settings_give_the_same_weights() {
 
 #[test]
 fn tuning_goes_on_from_a_checkpoint() {
-    let (folder, out) = (small_folder(), tempfile::tempdir().unwrap());
+    let (folder, out) = (small_folder([3, 1, 1]), tempfile::tempdir().unwrap());
     let out_folder = text(out.path());
-    let first = json(&cliptune(&["tune", text(folder.path()), "--out", out_folder, "--epochs", "1"]));
+    let options = ["--size", "micro", "--epochs", "1"];
+    let first = json(&done(&[&["tune", text(folder.path()), "--out", out_folder], &options[..]].concat()));
     let id = first["id"].as_str().unwrap();
-    let second = cliptune(&["tune", text(folder.path()), "--out", out_folder, "--from", id, "--epochs", "1"]);
-    assert_eq!(second.status.code(), Some(0), "{}", errors(&second));
-    assert_ne!(json(&second)["run"], first["run"]);
+    let second = json(&done(&["tune", text(folder.path()), "--out", out_folder, "--from", id, "--epochs", "1"]));
+    assert_ne!(second["run"], first["run"]);
+}
+
+#[test]
+fn a_pre_trained_model_is_imported_and_tuned() {
+    let (folder, out) = (small_folder([3, 1, 1]), tempfile::tempdir().unwrap());
+    let model = root().join("tests/fixtures/golden/pretrain/model");
+    let imported = json(&done(&["import", text(&model), "--out", text(out.path())]));
+    let named = |list: &str| -> Vec<String> {
+        let list = imported["report"][list].as_array().unwrap();
+        list.iter().map(|tensor| tensor[0].as_str().unwrap().to_string()).collect()
+    };
+    assert_eq!(named("missing"), ["classifier.bias", "classifier.weight"]);
+    assert!(named("misshapen").is_empty());
+    assert!(named("surplus").iter().any(|name| name == "mask_token"));
+    let id = imported["checkpoint"]["id"].as_str().unwrap();
+    let clip = folder.path().join("test/SpinLeft");
+    let headless = cliptune(&["classify", text(&out.path().join(id)), text(&clip)]);
+    assert_eq!(headless.status.code(), Some(3));
+    assert!(errors(&headless).contains("Fine-tune from it first"), "{}", errors(&headless));
+    let tuned = json(&done(&["tune", text(folder.path()), "--out", text(out.path()), "--from", id, "--epochs", "1"]));
+    assert_eq!(tuned["labels"], serde_json::json!(["SpinLeft", "SpinRight"]));
+}
+
+/// The checkpoint in a folder of them whose run can go on, once its first epoch is done.
+fn resumable(out: &Path) -> Option<String> {
+    let entries = std::fs::read_dir(out).ok()?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter(|name| !name.starts_with('.')).find(|name| out.join(name).join("training_state.safetensors").exists())
+}
+
+#[test]
+fn a_run_that_was_killed_goes_on_to_the_same_weights() {
+    let (folder, whole, killed) = (small_folder([3, 1, 1]), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let data = text(folder.path());
+    let options = ["--size", "micro", "--epochs", "5", "--batch", "4", "--out"];
+    done(&[&["tune", data], &options[..], &[text(whole.path())]].concat());
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cliptune"));
+    let arguments = [&["tune", data], &options[..], &[text(killed.path())]].concat();
+    let mut run = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut half = None;
+    while half.is_none() && run.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(2));
+        half = resumable(killed.path());
+    }
+    run.kill().unwrap();
+    run.wait().unwrap();
+    // It may have come further between the look and the kill.
+    let half = resumable(killed.path()).or(half).expect("it was killed before its end");
+    done(&["resume", data, "--out", text(killed.path()), "--from", &half]);
+    let last = |out: &Path| {
+        let mut names: Vec<_> = std::fs::read_dir(out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        std::fs::read(out.join(names.pop().unwrap()).join("model.safetensors")).unwrap()
+    };
+    assert!(last(whole.path()) == last(killed.path()));
+
+    let ended = cliptune(&["resume", data, "--out", text(killed.path()), "--from", &half]);
+    assert_eq!(ended.status.code(), Some(3), "{}", errors(&ended));
 }
 
 #[test]
@@ -123,8 +185,7 @@ fn logits_agree_with_transformers() {
     let written = out.path().join("logits.safetensors");
     let model = golden.join("model");
     let input = golden.join("forward.safetensors");
-    let output = cliptune(&["logits", text(&model), text(&input), text(&written)]);
-    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    done(&["logits", text(&model), text(&input), text(&written)]);
     let logits = |path: &Path| -> Vec<f32> {
         let bytes = std::fs::read(path).unwrap();
         let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -138,7 +199,7 @@ fn logits_agree_with_transformers() {
 
 #[test]
 fn exit_codes_tell_wrong_arguments_from_unusable_input() {
-    let folder = small_folder();
+    let folder = small_folder([3, 1, 1]);
     let out = tempfile::tempdir().unwrap();
     let code = |arguments: &[&str]| {
         let output = cliptune(arguments);
@@ -149,10 +210,15 @@ fn exit_codes_tell_wrong_arguments_from_unusable_input() {
     assert_eq!(code(&["tune"]), Some(2));
     assert_eq!(code(&["tune", data, "--out", out, "--epochs", "0"]), Some(2));
     assert_eq!(code(&["tune", data, "--out", out, "--size", "enormous"]), Some(2));
+    assert_eq!(code(&["tune", data, "--out", out, "--size", "micro", "--from", "x"]), Some(2));
     let one_class = folder.path().join("train/SpinLeft");
     assert_eq!(code(&["tune", text(&one_class), "--out", out]), Some(3));
     assert_eq!(code(&["inspect", "/no/such/folder"]), Some(3));
     assert_eq!(code(&["classify", "/no/such/model", "clip.webm"]), Some(3));
     let not_a_model = root().join("Cargo.toml");
     assert_eq!(code(&["classify", text(&not_a_model), "clip.webm"]), Some(3));
+    assert_eq!(code(&["import", text(&not_a_model), "--out", out]), Some(3));
+    assert_eq!(code(&["import", data, "--out", out]), Some(3), "a folder of videos is no model");
+    assert_eq!(code(&["export", data, "model.zip"]), Some(3));
+    assert_eq!(code(&["resume", data, "--out", out, "--from", "run-1"]), Some(1), "there is no such checkpoint");
 }
