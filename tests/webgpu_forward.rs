@@ -5,9 +5,12 @@
 #![cfg(target_family = "wasm")]
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use cliptune::files::FileSource;
 use cliptune::model::classifier::{VideoMae, cross_entropy};
 use cliptune::model::config::VideoMaeConfig;
-use cliptune::model::weights;
+use cliptune::model::weights::{self, compare};
+use cliptune::protocol::LoadReport;
+use cliptune::tensors::{NumberFormat, TensorFiles};
 use cliptune::train::optimizer::{AdamW, GradientSum};
 use safetensors::tensor::SafeTensors;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -39,11 +42,12 @@ fn floats(bytes: &[u8], name: &str) -> (Vec<usize>, Vec<f32>) {
     (view.shape().to_vec(), values)
 }
 
-fn load(golden: &Golden, device: &Device) -> VideoMae {
+async fn load(golden: &Golden, device: &Device) -> (VideoMae, VideoMaeConfig) {
     let config = VideoMaeConfig::from_json(golden.config).unwrap();
-    let (model, report) = weights::load(VideoMae::new(&config, 0, device), &config, golden.model).unwrap();
-    assert_eq!(report, weights::LoadReport::default());
-    model
+    let file = FileSource::from_bytes(golden.model);
+    let files = TensorFiles::open(&[("model.safetensors".into(), file)]).await.unwrap();
+    assert_eq!(compare(&config, &files), LoadReport::default());
+    (weights::load(VideoMae::unfilled(&config, device), &config, &files).await.unwrap(), config)
 }
 
 fn pixels(golden: &Golden, device: &Device) -> Tensor<5> {
@@ -64,7 +68,7 @@ async fn gpu() -> Device {
 async fn logits_agree_with_transformers_to_1e_4() {
     let device = gpu().await;
     for golden in [golden!("micro"), golden!("odd"), golden!("rect")] {
-        let model = load(&golden, &device);
+        let (model, _) = load(&golden, &device).await;
         let logits = model.forward(pixels(&golden, &device)).into_data_async().await.unwrap();
         let theirs = floats(golden.forward, "logits").1;
         let difference =
@@ -73,12 +77,27 @@ async fn logits_agree_with_transformers_to_1e_4() {
     }
 }
 
+#[wasm_bindgen_test]
+async fn weights_come_back_from_the_gpu_bit_for_bit() {
+    let device = gpu().await;
+    for golden in [golden!("micro"), golden!("odd"), golden!("rect")] {
+        let (model, config) = load(&golden, &device).await;
+        let saved = weights::save(&model, &config, NumberFormat::F32).await.unwrap().read_all().await.unwrap();
+        let (saved, original) =
+            (SafeTensors::deserialize(&saved).unwrap(), SafeTensors::deserialize(golden.model).unwrap());
+        assert_eq!(saved.len(), original.len());
+        for (name, view) in saved.tensors() {
+            assert!(view.data() == original.tensor(&name).unwrap().data(), "{}: {name}", golden.name);
+        }
+    }
+}
+
 /// 200 steps: the second half never reserves more of the device's memory than the first did.
 #[wasm_bindgen_test]
 async fn memory_is_flat_over_200_steps() {
     let device = gpu().await.autodiff();
     let golden = golden!("micro");
-    let mut model = load(&golden, &device);
+    let (mut model, _) = load(&golden, &device).await;
     let mut optimizer = AdamW::new(0.0);
     let mut reserved = Vec::new();
     for step in 0..200 {
