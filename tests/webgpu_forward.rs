@@ -25,13 +25,22 @@ struct Golden {
 }
 
 macro_rules! golden {
-    ($name:literal) => {
+    ($name:literal, $model:literal, $forward:literal) => {
         Golden {
             name: $name,
-            config: include_str!(concat!("fixtures/golden/", $name, "/model/config.json")),
-            model: include_bytes!(concat!("fixtures/golden/", $name, "/model/model.safetensors")),
-            forward: include_bytes!(concat!("fixtures/golden/", $name, "/forward.safetensors")),
+            config: include_str!(concat!("fixtures/", $name, $model, "/config.json")),
+            model: include_bytes!(concat!("fixtures/", $name, $model, "/model.safetensors")),
+            forward: include_bytes!(concat!("fixtures/", $name, "/", $forward)),
         }
+    };
+    ($name:literal) => {
+        golden!($name, "/model", "forward.safetensors")
+    };
+}
+
+macro_rules! random {
+    ($name:literal) => {
+        golden!($name, "", "golden.safetensors")
     };
 }
 
@@ -67,7 +76,15 @@ async fn gpu() -> Device {
 #[wasm_bindgen_test]
 async fn logits_agree_with_transformers_to_1e_4() {
     let device = gpu().await;
-    for golden in [golden!("micro"), golden!("odd"), golden!("rect")] {
+    let chosen = [golden!("golden/micro"), golden!("golden/odd"), golden!("golden/rect")];
+    // Random shapes: among them a width of 5, a single frame, pictures of 10 by 4; every activation and both poolings.
+    let drawn = [
+        random!("random_configs/00"),
+        random!("random_configs/01"),
+        random!("random_configs/05"),
+        random!("random_configs/07"),
+    ];
+    for golden in chosen.into_iter().chain(drawn) {
         let (model, _) = load(&golden, &device).await;
         let logits = model.forward(pixels(&golden, &device)).into_data_async().await.unwrap();
         let theirs = floats(golden.forward, "logits").1;
@@ -80,7 +97,7 @@ async fn logits_agree_with_transformers_to_1e_4() {
 #[wasm_bindgen_test]
 async fn weights_come_back_from_the_gpu_bit_for_bit() {
     let device = gpu().await;
-    for golden in [golden!("micro"), golden!("odd"), golden!("rect")] {
+    for golden in [golden!("golden/micro"), golden!("golden/odd"), golden!("golden/rect")] {
         let (model, config) = load(&golden, &device).await;
         let saved = weights::save(&model, &config, NumberFormat::F32).await.unwrap().read_all().await.unwrap();
         let (saved, original) =
@@ -96,7 +113,7 @@ async fn weights_come_back_from_the_gpu_bit_for_bit() {
 #[wasm_bindgen_test]
 async fn memory_is_flat_over_200_steps() {
     let device = gpu().await.autodiff();
-    let golden = golden!("micro");
+    let golden = golden!("golden/micro");
     let (mut model, _) = load(&golden, &device).await;
     let mut optimizer = AdamW::new(0.0);
     let mut reserved = Vec::new();
