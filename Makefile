@@ -1,5 +1,5 @@
 # The two commands that people need are `make serve` and `make test`; both set up what they need first.
-.PHONY: serve test build setup check test-native test-browser test-e2e test-interop sizes screenshots sample clean
+.PHONY: serve test build setup check test-native test-browser test-e2e test-interop sizes screenshots sample starter clean
 
 serve: ## Build the page and serve it at http://localhost:8080
 	@scripts/setup.sh build
@@ -39,6 +39,10 @@ screenshots: build ## Every state of the page, light and dark, wide and narrow, 
 
 sample: ## Draw the sample data set anew (Python 3 and ffmpeg)
 	@python3 scripts/make_sample.py
+
+starter: ## Make the starter model anew: draw its clips, train, export (half an hour)
+	@scripts/setup.sh test
+	@scripts/make_starter.sh
 
 clean: ## Remove what was built here; tools and build caches stay in the cache folder
 	@rm -rf dist test-results
