@@ -364,6 +364,8 @@ def main():
             evaluate(accelerator, model, loaders[split], split)
     else:
         train(accelerator, arguments, run, model, optimizer, processor, loaders)
+    # gloo's threads may still hold tensors of the last exchange, and would be waited for while they wait for us.
+    accelerator.wait_for_everyone()
     accelerator.end_training()
 
 
