@@ -229,7 +229,7 @@ pub enum TuneEvent {
     /// After an epoch's validation.
     Epoch(EpochReport),
     /// A checkpoint is safe on disk.
-    Saved(CheckpointSummary),
+    Saved(Box<CheckpointSummary>),
     /// A video that could not be decoded; the job goes on without it.
     LeftOut(Unusable),
     /// The best checkpoint on the test split.

@@ -297,7 +297,7 @@ impl<Store: CheckpointStore, Report: FnMut(TuneEvent)> Observer for Keeper<'_, S
             training,
         };
         let saved = self.store.save(&checkpoint).await.map_err(|error| wrong(&error))?;
-        self.event(TuneEvent::Saved(saved));
+        self.event(TuneEvent::Saved(Box::new(saved)));
         Ok(())
     }
 

@@ -99,7 +99,7 @@ impl SafetensorsWriter {
 }
 
 fn encode(format: NumberFormat, tensor: &str, values: &[f32]) -> Result<Vec<u8>, WriteError> {
-    let mut bytes = Vec::with_capacity(values.len() * size_of::<f32>());
+    let mut bytes = Vec::with_capacity(size_of_val(values));
     for &value in values {
         if !value.is_finite() {
             return Err(WriteError::NotFinite { tensor: shown(tensor), value: value.to_string() });
