@@ -73,7 +73,7 @@ impl Curves {
             TuneEvent::Epoch(epoch) => self.epochs.push(epoch),
             TuneEvent::Saved(checkpoint) => {
                 if checkpoint.best || self.best.is_none() {
-                    self.best = Some(checkpoint);
+                    self.best = Some(*checkpoint);
                 }
             }
             TuneEvent::LeftOut(unusable) => self.left_out.push(unusable),
