@@ -140,6 +140,23 @@ fn a_pre_trained_model_is_imported_and_tuned() {
     assert_eq!(tuned["labels"], serde_json::json!(["SpinLeft", "SpinRight"]));
 }
 
+#[test]
+fn a_model_whose_training_failed_is_refused_with_the_tensor_and_keeps_nothing() {
+    let (model, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let golden = root().join("tests/fixtures/golden/micro/model");
+    for name in ["config.json", "preprocessor_config.json"] {
+        std::fs::copy(golden.join(name), model.path().join(name)).unwrap();
+    }
+    let mut bytes = std::fs::read(golden.join("model.safetensors")).unwrap();
+    let end = bytes.len();
+    bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(model.path().join("model.safetensors"), bytes).unwrap();
+    let refused = cliptune(&["import", text(model.path()), "--out", text(out.path())]);
+    assert_eq!(refused.status.code(), Some(3), "{}", errors(&refused));
+    assert!(errors(&refused).contains("videomae.encoder.layer.1.output.dense.weight"), "{}", errors(&refused));
+    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
+}
+
 /// The checkpoint in a folder of them whose run can go on, once its first epoch is done.
 fn resumable(out: &Path) -> Option<String> {
     let entries = std::fs::read_dir(out).ok()?;

@@ -130,6 +130,12 @@ fn a_run_that_is_stopped_twice_and_adds_batches_up_goes_on_the_same() {
     stopped.unwrap();
     let (stopped, second) = resume(&store.list()[0].id, &whole.data, &store.store, after_step(5));
     stopped.unwrap();
+    // Once more before it begins again: nothing is lost, and nothing is kept.
+    let before = store.list();
+    let (stopped, nothing) = resume(&store.list()[0].id, &whole.data, &store.store, at_its_start);
+    stopped.unwrap();
+    assert!(steps(&nothing).is_empty());
+    assert_eq!(store.list(), before);
     let (best, third) = resume(&store.list()[0].id, &whole.data, &store.store, to_the_end);
     whole.assert_same(&store, &best.unwrap(), &[first, second].concat(), &third, "stopped twice");
 }
@@ -143,6 +149,26 @@ fn elsewhere(checkpoint: &Checkpoint) -> Store {
     let (summary, report) = block_on(models::keep(files, &stranger, &store.store)).unwrap();
     assert!(report.is_complete() && summary.resumable);
     store
+}
+
+/// As where the user stops it while the model is loading.
+fn at_its_start(event: &TuneEvent) -> bool {
+    matches!(event, TuneEvent::Started { .. })
+}
+
+#[test]
+fn a_run_that_is_stopped_before_its_first_step_keeps_nothing() {
+    let clips = small_folder([3, 1, 1]);
+    let (data, store) = (runs::import(clips.path()), Store::new());
+    let (stopped, events) = tune(&settings(), &data, &store.store, at_its_start);
+    stopped.unwrap();
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert!(store.list().is_empty());
+    // At the end of an epoch, the next one is not skipped either.
+    tune(&settings(), &data, &store.store, after_epoch(1)).0.unwrap();
+    let before = store.list();
+    resume(&before[0].id, &data, &store.store, at_its_start).0.unwrap();
+    assert_eq!(store.list(), before);
 }
 
 #[test]

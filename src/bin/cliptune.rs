@@ -12,7 +12,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cliptune::engine::classification::classify;
 use cliptune::engine::folder::Folder;
-use cliptune::engine::loaded::{LoadedModel, check_usable};
+use cliptune::engine::loaded::LoadedModel;
 use cliptune::engine::tuning::{JobError, Workplace};
 use cliptune::engine::{clock, device, models, tuning};
 use cliptune::files::FileSource;
@@ -309,7 +309,7 @@ async fn open(path: &Path, device: &Device) -> Result<LoadedModel, Failure> {
 
 async fn import_model(model: &Path, out: &Path) -> Result<(), Failure> {
     let (mut checkpoint, report) = open_model(model).await?;
-    check_usable(&checkpoint, &report).map_err(unusable)?;
+    models::check(&checkpoint, &report).await.map_err(unusable)?;
     let store = DirectoryStore::open(out).map_err(failed)?;
     let id = format!("model-{:.0}", clock::seconds() * 1e3);
     checkpoint.summary.run = id.clone();

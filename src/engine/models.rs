@@ -54,13 +54,18 @@ pub async fn open(files: Vec<NamedFile>, stranger: &Stranger) -> Result<(Checkpo
     let (mut checkpoint, report) = Checkpoint::from_files(files, stranger).await?;
     checkpoint.summary.id = stranger.id.clone();
     checkpoint.summary.run = stranger.id.clone();
-    check_usable(&checkpoint, &report)?;
-    // Read once, so that values that are no numbers are found before anything is trained on them.
+    check(&checkpoint, &report).await?;
+    Ok((checkpoint, report))
+}
+
+/// Refuses what no training and no classifying could use, values that are no numbers among it: each is read once.
+pub async fn check(checkpoint: &Checkpoint, report: &LoadReport) -> Result<(), ModelError> {
+    check_usable(checkpoint, report)?;
     let tensors = checkpoint.tensors().await.map_err(CheckpointError::from)?;
     for name in tensors.names().filter(|name| !report.surplus.iter().any(|(surplus, _)| surplus == name)) {
         tensors.read(name, |_, _| {}).await.map_err(CheckpointError::from)?;
     }
-    Ok((checkpoint, report))
+    Ok(())
 }
 
 /// Opens a model and keeps it.

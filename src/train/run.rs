@@ -136,6 +136,9 @@ pub async fn tune<S: ClipSource, O: Observer>(
     };
     let first = if progress.drawn > 0 { progress.epoch } else { progress.epoch + 1 };
     for epoch in first..=settings.epochs {
+        if observer.should_stop() {
+            break;
+        }
         trainer.epoch(epoch, observer).await?;
         let current = trainer.model.valid();
         let validation = evaluate(&run, &current, Split::Validation, observer).await?;
@@ -153,11 +156,9 @@ pub async fn tune<S: ClipSource, O: Observer>(
         if best.as_ref().is_none_or(|best| is_better(evaluation, best.validation)) {
             best = Some(Best { model: current, validation: evaluation });
         }
-        if observer.should_stop() {
-            break;
-        }
     }
-    let Some(Best { model, .. }) = best else { return Err(TuneError::NothingDecoded) };
+    // None where the user stopped it before it began.
+    let model = best.map_or_else(|| trainer.model.valid(), |best| best.model);
     if !observer.should_stop()
         && let Some(test) = evaluate(&run, &model, Split::Test, observer).await?
     {
