@@ -106,7 +106,7 @@ pub fn BringModel() -> impl IntoView {
                         <FolderButton on_files busy/>
                     </Dropzone>
                 </div>
-                <Outcome busy/>
+                <Outcome/>
             </div>
         </section>
     }
@@ -116,7 +116,7 @@ pub fn BringModel() -> impl IntoView {
 fn HubForm(busy: Memo<bool>) -> impl IntoView {
     let state = AppState::get();
     let typed = state.bringing.typed;
-    let empty = move || typed.with(|typed| typed.trim().is_empty());
+    let blocked = Memo::new(move |_| busy.get() || typed.with(|typed| typed.trim().is_empty()));
     let download = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
         let model = typed.get_untracked().trim().to_string();
@@ -131,8 +131,8 @@ fn HubForm(busy: Memo<bool>) -> impl IntoView {
                 <div class="field-row">
                     <input id="hub-model" type="text" autocomplete="off" autocapitalize="off" spellcheck="false" data-testid="hub-model"
                         placeholder="MCG-NJU/videomae-small-finetuned-kinetics" aria-describedby="hub-model-hint"
-                        prop:value=move || typed.get() on:input=move |event| typed.set(event_target_value(&event))/>
-                    <button type="submit" class="primary" data-testid="hub-download" disabled=move || busy.get() || empty()>"Download"</button>
+                        prop:value=typed on:input=move |event| typed.set(event_target_value(&event))/>
+                    <button type="submit" class="primary" data-testid="hub-download" disabled=blocked>"Download"</button>
                 </div>
                 <p class="hint" id="hub-model-hint">"A VideoMAE model’s name, its name@revision, or its page’s address. It is kept on this device."</p>
             </div>
@@ -154,7 +154,7 @@ fn FolderButton(on_files: Callback<Vec<FoundFile>, ()>, busy: Memo<bool>) -> imp
     let choose = move |_| {
         if folder::has_picker() {
             leptos::task::spawn_local(async move {
-                if let Some(files) = folder::pick(|_| {}).await {
+                if let Some(files) = folder::pick(&|_| {}).await {
                     on_files.run(files);
                 }
             });
@@ -163,10 +163,9 @@ fn FolderButton(on_files: Callback<Vec<FoundFile>, ()>, busy: Memo<bool>) -> imp
         }
     };
     view! {
-        <button type="button" class="link" disabled=move || busy.get() on:click=choose>"Choose a folder"</button>
-        <input node_ref=input class="hidden-input" type="file" multiple=true tabindex="-1" aria-hidden="true" data-testid="import-model-folder"
-            disabled=move || busy.get()
-            {..custom_attribute("webkitdirectory", true)}
+        <button type="button" class="link" disabled=busy on:click=choose>"Choose a folder"</button>
+        <input node_ref=input class="hidden-input" disabled=busy data-testid="import-model-folder" type="file" multiple=true tabindex="-1" aria-hidden="true"
+                {..custom_attribute("webkitdirectory", true)}
             on:change=move |event| {
                 if let Some(input) = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok()) {
                     on_files.run(folder::chosen(&input));
@@ -177,31 +176,29 @@ fn FolderButton(on_files: Callback<Vec<FoundFile>, ()>, busy: Memo<bool>) -> imp
 
 /// How far it is, or what came of it.
 #[component]
-fn Outcome(busy: Memo<bool>) -> impl IntoView {
+fn Outcome() -> impl IntoView {
     let state = AppState::get();
     let Bringing { transfer, asked, brought, .. } = state.bringing;
-    let again = move || asked.with(|asked| (!asked.is_empty()).then(|| asked.clone()));
+    let failure = Signal::derive(move || transfer.failure());
+    let can_try_again = Memo::new(move |_| failure.get().is_some() && asked.with(|asked| !asked.is_empty()));
+    let welcome = Signal::derive(move || brought.with(|brought| brought.as_ref().map(welcome)));
     view! {
-        <Show when=move || busy.get()><TransferProgress transfer testid="bring-progress"/></Show>
-        {move || transfer.failure().map(|sentence| view! {
-            <div class="bring-failed">
-                <Notice tone=Tone::Error text=sentence on_close=Callback::new(move |()| transfer.end())/>
-                {again().map(|model| view! {
-                    <button type="button" class="secondary small" data-testid="download-again"
-                        on:click=move |_| state.bringing.download(state, model.clone())>"Download again"</button>
-                })}
-            </div>
-        })}
-        {move || brought.get().map(|Brought { checkpoint, report }| view! {
-            <div class="brought" data-testid="brought">
-                <Notice tone=Tone::Good text=welcome(&checkpoint) on_close=Callback::new(move |()| brought.set(None))/>
+        <div class="bring-outcome">
+            <TransferProgress transfer testid="bring-progress"/>
+            <Notice tone=Tone::Error text=failure on_close=Callback::new(move |()| transfer.end())/>
+            {move || can_try_again.get().then(|| view! {
+                <button type="button" class="secondary small" data-testid="download-again"
+                    on:click=move |_| state.bringing.download(state, asked.get_untracked())>"Download again"</button>
+            })}
+            <Notice tone=Tone::Good text=welcome on_close=Callback::new(move |()| brought.set(None))/>
+            {move || brought.get().map(|Brought { checkpoint, report }| view! {
                 <LoadReportList report has_classifier=!checkpoint.labels.is_empty()/>
-            </div>
-        })}
+            })}
+        </div>
     }
 }
 
-fn welcome(checkpoint: &CheckpointSummary) -> String {
+fn welcome(Brought { checkpoint, .. }: &Brought) -> String {
     let classes = match checkpoint.labels.len() {
         0 => "no classifier yet".into(),
         count => counted(count, "class", "classes"),

@@ -18,11 +18,9 @@ pub fn CheckpointRow(checkpoint: CheckpointSummary, deleting: RwSignal<Option<Ch
     view! {
         <li class="checkpoint" class:best=best data-testid="checkpoint-row" data-id=row_id data-best=best.to_string()>
             <div class="checkpoint-name">
-                {move || if renaming.get() {
-                    view! { <Rename id=id.clone() name=name.clone() renaming/> }.into_any()
-                } else {
-                    view! { <h4>{shown.clone()}</h4>{best.then(|| view! { <span class="best-mark">"Best"</span> })} }.into_any()
-                }}
+                {move || renaming.get().then(|| view! { <Rename id=id.clone() name=name.clone() renaming/> })}
+                <h4 class:none=renaming>{shown}</h4>
+                {best.then(|| view! { <span class="best-mark" class:none=renaming>"Best"</span> })}
                 <About checkpoint=checkpoint.clone()/>
             </div>
             <Scores validation=checkpoint.validation test=checkpoint.test/>
@@ -34,29 +32,31 @@ pub fn CheckpointRow(checkpoint: CheckpointSummary, deleting: RwSignal<Option<Ch
 /// What it is: of a run's, the epoch; of a brought one, all that its run does not say.
 #[component]
 fn About(checkpoint: CheckpointSummary) -> impl IntoView {
-    let state = AppState::get();
-    let weight = size(checkpoint.bytes as u64);
-    if !is_brought(&checkpoint) {
-        let about = [epoch(&checkpoint), Some(weight)].into_iter().flatten().collect::<Vec<_>>().join(" · ");
-        return view! { <p class="quiet figures">{about}</p> }.into_any();
-    }
-    let what = [Some(shape(&checkpoint)), epoch(&checkpoint), Some(weight)];
-    let what = what.into_iter().flatten().collect::<Vec<_>>().join(" · ");
+    let brought = is_brought(&checkpoint);
+    let what = [brought.then(|| shape(&checkpoint)), epoch(&checkpoint), Some(size(checkpoint.bytes as u64))];
     let from = [source(&checkpoint.origin), Some(date(checkpoint.created))];
-    let from = from.into_iter().flatten().collect::<Vec<_>>().join(" · ");
+    let joined = |parts: &[Option<String>]| parts.iter().flatten().cloned().collect::<Vec<_>>().join(" · ");
     let licence = checkpoint.origin.licence.as_deref().map_or("licence not stated".into(), licence);
-    // The smallest batch: what does not fit with it does not fit at all.
-    let start = StartFrom::Checkpoint(checkpoint.id);
+    view! {
+        <p class="quiet figures">{joined(&what)}</p>
+        {brought.then(|| view! {
+            <p class="quiet figures path">{joined(&from)}</p>
+            <p class="quiet path" data-testid="licence">{licence}</p>
+            <FitLine id=checkpoint.id/>
+        })}
+    }
+}
+
+/// Whether it fits on this device, with the smallest batch: what does not fit with it does not fit at all.
+#[component]
+fn FitLine(id: String) -> impl IntoView {
+    let state = AppState::get();
+    let start = StartFrom::Checkpoint(id);
     state.fitting.watch(state, start.clone(), 1);
     let fit = Memo::new(move |_| state.fitting.of(state, &start, 1));
-    let refused = move || fit.with(|fit| fit.as_ref().is_some_and(|fit| fit.refusal.is_some()));
-    view! {
-        <p class="quiet figures">{what}</p>
-        <p class="quiet figures path">{from}</p>
-        <p class="quiet path" data-testid="licence">{licence}</p>
-        <p class="quiet figures fit" class:refused=refused data-testid="fit">{move || fit.with(|fit| fit.as_ref().map(fit_words))}</p>
-    }
-    .into_any()
+    let refused = Memo::new(move |_| fit.with(|fit| fit.as_ref().is_some_and(|fit| fit.refusal.is_some())));
+    let words = Signal::derive(move || fit.with(|fit| fit.as_ref().map(fit_words).unwrap_or_default()));
+    view! { <p class="quiet figures fit" class:refused=refused data-testid="fit">{words}</p> }
 }
 
 fn fit_words(fit: &Fit) -> String {
@@ -94,38 +94,47 @@ fn Actions(
     let CheckpointSummary { id, resumable, .. } = checkpoint.get_value();
     let can_classify = checkpoint.with_value(has_classifier);
     let testid = |what: &str| format!("{what}-{id}");
-    let open = move |_| {
+    let open = move |()| {
         state.chosen_model.set(Some(checkpoint.with_value(|checkpoint| checkpoint.id.clone())));
         state.go(View::Classify);
     };
-    let start = move |_| {
+    let start = move |()| {
         state.tuning.start_from(StartFrom::Checkpoint(checkpoint.with_value(|checkpoint| checkpoint.id.clone())));
         state.tuning.editing.set(true);
         state.go(View::Tune);
     };
-    let resume = move |_| {
+    let resume = move |()| {
         state.tuning.resume(state, &checkpoint.get_value());
         state.go(View::Tune);
     };
-    let running = move || state.tuning.is_running();
-    let why_not = move || running().then_some("A model is being fine-tuned. Wait until it is done, or stop it.");
+    let rename = move |()| renaming.update(|renaming| *renaming = !*renaming);
+    let export = move |()| state.exporting.open(checkpoint.get_value());
+    let delete = move |()| deleting.set(Some(checkpoint.get_value()));
+    let act = |what: &str, class, name, act| view! { <Act testid=testid(what) class name act/> };
     let style = if can_classify { "link" } else { "secondary small" };
     view! {
         <div class="checkpoint-actions">
-            {if can_classify {
-                view! { <button type="button" class="secondary small" data-testid=testid("open") on:click=open>"Open"</button> }.into_any()
-            } else {
-                view! { <p class="quiet no-classifier" data-testid=testid("no-classifier")>"Has no classifier yet; fine-tune it first."</p> }.into_any()
-            }}
-            <button type="button" class=style data-testid=testid("start-from") disabled=running title=why_not on:click=start>"Fine-tune from this"</button>
-            {resumable.then(|| view! {
-                <button type="button" class="link" data-testid=testid("resume") disabled=running title=why_not on:click=resume>"Resume"</button>
+            {(!can_classify).then(|| view! {
+                <p class="quiet no-classifier" data-testid=testid("no-classifier")>"Has no classifier yet; fine-tune it first."</p>
             })}
-            <button type="button" class="link" data-testid=testid("rename") on:click=move |_| renaming.update(|renaming| *renaming = !*renaming)>"Rename"</button>
-            <button type="button" class="link" data-testid=testid("export") on:click=move |_| state.exporting.open(checkpoint.get_value())>"Export"</button>
-            <button type="button" class="link danger" data-testid=testid("delete") on:click=move |_| deleting.set(Some(checkpoint.get_value()))>"Delete"</button>
+            {can_classify.then(|| act("open", "secondary small", "Open", Callback::new(open)))}
+            {act("start-from", style, "Fine-tune from this", Callback::new(start))}
+            {resumable.then(|| act("resume", "link", "Resume", Callback::new(resume)))}
+            {act("rename", "link", "Rename", Callback::new(rename))}
+            {act("export", "link", "Export", Callback::new(export))}
+            {act("delete", "link danger", "Delete", Callback::new(delete))}
         </div>
     }
+}
+
+/// One button. Those that start a run rest while another runs.
+#[component]
+fn Act(testid: String, class: &'static str, name: &'static str, act: Callback<()>) -> impl IntoView {
+    let state = AppState::get();
+    let starts = testid.starts_with("start-from-") || testid.starts_with("resume-");
+    let rests = Memo::new(move |_| starts && state.tuning.is_running());
+    let why = move || rests.get().then_some("A model is being fine-tuned. Wait until it is done, or stop it.");
+    view! { <button type="button" class=class data-testid=testid disabled=rests title=why on:click=move |_| act.run(())>{name}</button> }
 }
 
 #[component]

@@ -23,9 +23,7 @@ pub fn ClassifyView() -> impl IntoView {
     view! {
         <section class="page" aria-labelledby="classify-title">
             <div class="intro compact"><h1 id="classify-title">"Classify"</h1></div>
-            {move || state.classify_notice.get().map(|sentence| view! {
-                <Notice tone=Tone::Error text=sentence on_close=Callback::new(move |()| state.classify_notice.set(None))/>
-            })}
+            <Notice tone=Tone::Error text=state.classify_notice on_close=Callback::new(move |()| state.classify_notice.set(None))/>
             {move || if any.get() {
                 view! {
                     <ModelChoice/>
@@ -67,13 +65,15 @@ fn ModelChoice() -> impl IntoView {
     let state = AppState::get();
     let model = Memo::new(move |_| state.model());
     let id = move || model.with(|model| model.as_ref().map(|model| model.id.clone()));
-    let classes = move || {
-        model.with(|model| {
-            model.as_ref().map(|model| {
-                format!("Knows {}: {}.", counted(model.labels.len(), "class", "classes"), listed(&model.labels),)
+    let classes = Signal::derive(move || {
+        model
+            .with(|model| {
+                model.as_ref().map(|model| {
+                    format!("Knows {}: {}.", counted(model.labels.len(), "class", "classes"), listed(&model.labels),)
+                })
             })
-        })
-    };
+            .unwrap_or_default()
+    });
     view! {
         <div class="field model-choice">
             <label for="model">"Model"</label>
@@ -111,10 +111,10 @@ fn Results() -> impl IntoView {
     };
     view! {
         <div class="results-head" class:none=move || total() == 0>
-            <p class="quiet figures" aria-live="polite">{move || match waiting() {
+            <p class="quiet figures" aria-live="polite">{Signal::derive(move || match waiting() {
                 0 => counted(total(), "clip", "clips"),
                 waiting => format!("{} of {} to go", waiting, counted(total(), "clip", "clips")),
-            }}</p>
+            })}</p>
             {move || match state.classifying.get() {
                 Some(job) => view! { <button type="button" class="link" on:click=move |_| state.engine.tell(Command::Cancel { job })>"Stop"</button> }.into_any(),
                 None => view! { <button type="button" class="link" on:click=move |_| files.set(Vec::new())>"Clear"</button> }.into_any(),

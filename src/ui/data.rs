@@ -27,7 +27,7 @@ pub fn DataView() -> impl IntoView {
     let on_files = Callback::new(move |files: Vec<FoundFile>| state.import_files(files));
     let on_listing = Callback::new(move |found| state.import.set(ImportPhase::Listing { found }));
     let failed = move || match state.import.get() {
-        ImportPhase::Failed(sentence) => Some(view! { <Notice tone=Tone::Error text=sentence/> }),
+        ImportPhase::Failed(sentence) => Some(sentence),
         _ => None,
     };
     view! {
@@ -42,7 +42,7 @@ pub fn DataView() -> impl IntoView {
                     </div>
                 }.into_any()
             }}
-            {failed}
+            <Notice tone=Tone::Error text=Signal::derive(failed)/>
             {move || if busy.get() {
                 view! { <Importing/> }.into_any()
             } else if has_data.get() {
@@ -117,12 +117,13 @@ fn Importing() -> impl IntoView {
         ),
         ImportPhase::Idle | ImportPhase::Failed(_) => ("", String::new(), None),
     });
+    let title = Signal::derive(move || words.get().0.to_string());
     view! {
         <div class="card importing" data-testid="importing">
-            <h2 aria-live="polite">{move || words.get().0}</h2>
-            <ProgressBar share=Signal::derive(move || words.get().2) label=Signal::derive(move || words.get().0.to_string())/>
+            <h2 aria-live="polite">{title}</h2>
+            <ProgressBar share=Signal::derive(move || words.get().2) label=title/>
             <div class="row between">
-                <p class="quiet figures">{move || words.get().1}</p>
+                <p class="quiet figures">{Signal::derive(move || words.get().1)}</p>
                 {move || matches!(state.import.get(), ImportPhase::Importing { .. }).then(|| view! {
                     <button type="button" class="link" on:click=move |_| state.cancel_import()>"Cancel"</button>
                 })}
@@ -143,8 +144,8 @@ fn Overview(on_files: Callback<Vec<FoundFile>, ()>, on_listing: Callback<usize>)
             let warnings = catalogue.warnings.clone();
             view! {
                 <Totals catalogue=catalogue.clone()/>
-                {blocked.map(|sentence| view! { <Notice tone=Tone::Blocked text=sentence/> })}
-                {warnings.into_iter().map(|sentence| view! { <Notice tone=Tone::Warning text=sentence/> }).collect_view()}
+                <Notice tone=Tone::Blocked text=blocked/>
+                {warnings.into_iter().map(|sentence| view! { <Notice tone=Tone::Warning text=Some(sentence)/> }).collect_view()}
                 <ul class="classes">
                     {catalogue.classes.iter().enumerate().map(|(index, class)| view! {
                         <li><ClassCard class=class.clone() on_open=move || shown.set(Some(index))/></li>
@@ -176,7 +177,10 @@ fn Totals(catalogue: Arc<Catalogue>) -> impl IntoView {
         <div class="totals">
             <p class="sentence">
                 {counted(catalogue.videos.len(), "video", "videos")}" in "{counted(catalogue.classes.len(), "class", "classes")}
-                {move || Some(state.folder_name.get()).filter(|name| !name.is_empty()).map(|name| format!(", from “{name}”"))}
+                {Signal::derive(move || match state.folder_name.get() {
+                    name if name.is_empty() => name,
+                    name => format!(", from “{name}”"),
+                })}
             </p>
             <dl>{figures.map(|(number, what)| view! { <div><dd>{count(number)}</dd><dt>{what}</dt></div> })}</dl>
         </div>
@@ -263,14 +267,14 @@ fn ClassPreview(catalogue: Arc<Catalogue>, shown: RwSignal<Option<usize>>) -> im
     view! {
         <Dialog open=Signal::derive(move || shown.get().is_some()) on_close=Callback::new(move |()| shown.set(None)) title>
             <p class="quiet">"A clip as the model sees it: sampled, cropped and mirrored by the current settings."</p>
-            {move || failed.get().map(|sentence| view! { <Notice tone=Tone::Error text=sentence/> })}
+            <Notice tone=Tone::Error text=failed/>
             <div class="stage">
                 {move || clip.get().map(|clip| view! { <ClipPlayer clip=clip label=format!("A clip of {}", title.get_untracked())/> })}
             </div>
             <div class="row between">
                 <div class="quiet">
-                    <p class="figures">{move || clip.get().map(|clip| caption(&clip))}</p>
-                    <p class="path">{move || clip.get().and_then(|clip| source(&clip))}</p>
+                    <p class="figures">{Signal::derive(move || clip.get().map(|clip| caption(&clip)).unwrap_or_default())}</p>
+                    <p class="path">{Signal::derive(move || clip.get().and_then(|clip| source(&clip)).unwrap_or_default())}</p>
                 </div>
                 <button type="button" class="secondary" data-testid="another-clip" on:click=move |_| round.update(|round| *round += 1)>"Another clip"</button>
             </div>

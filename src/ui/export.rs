@@ -91,17 +91,12 @@ impl Exporting {
 #[component]
 pub fn PushStatus() -> impl IntoView {
     let Exporting { push, pushed, .. } = AppState::get().exporting;
-    let running = Memo::new(move |_| push.is_running());
+    let done = move || pushed.get().map(|(name, _)| format!("“{name}” is on the Hub: "));
+    let address = Signal::derive(move || pushed.get().map(|(_, address)| address));
     view! {
-        <Show when=move || running.get()><TransferProgress transfer=push testid="push-progress"/></Show>
-        {move || push.failure().map(|sentence| view! {
-            <Notice tone=Tone::Error text=sentence on_close=Callback::new(move |()| push.end())/>
-        })}
-        {move || pushed.get().map(|(name, address)| view! {
-            <Notice tone=Tone::Good text=format!("“{name}” is on the Hub: ") on_close=Callback::new(move |()| pushed.set(None))>
-                <a href=address.clone() target="_blank" rel="noopener noreferrer" class="path" data-testid="pushed-address">{address.clone()}</a>
-            </Notice>
-        })}
+        <TransferProgress transfer=push testid="push-progress"/>
+        <Notice tone=Tone::Error text=Signal::derive(move || push.failure()) on_close=Callback::new(move |()| push.end())/>
+        <Notice tone=Tone::Good text=Signal::derive(done) link=address on_close=Callback::new(move |()| pushed.set(None))/>
     }
 }
 
@@ -153,16 +148,12 @@ fn ZipPart(checkpoint: CheckpointSummary) -> impl IntoView {
     let zip = state.exporting.zip;
     let running = Memo::new(move |_| zip.is_running());
     view! {
-        {move || zip.failure().map(|sentence| view! { <Notice tone=Tone::Error text=sentence/> })}
-        {move || if running.get() {
-            view! { <TransferProgress transfer=zip testid="export-progress"/> }.into_any()
-        } else {
-            let checkpoint = checkpoint.clone();
-            view! {
-                <button type="button" class="primary" data-testid="export-zip" on:click=move |_| state.exporting.save(state, checkpoint.clone())>"Save as a zip"</button>
-                <p class="hint">"In the Hub’s layout: it opens in Python’s transformers as it is, and here again."</p>
-            }.into_any()
-        }}
+        <Notice tone=Tone::Error text=Signal::derive(move || zip.failure())/>
+        <TransferProgress transfer=zip testid="export-progress"/>
+        <div class:none=running>
+            <button type="button" class="primary" data-testid="export-zip" on:click=move |_| state.exporting.save(state, checkpoint.clone())>"Save as a zip"</button>
+            <p class="hint">"In the Hub’s layout: it opens in Python’s transformers as it is, and here again."</p>
+        </div>
     }
 }
 
@@ -173,14 +164,13 @@ fn PushPart(checkpoint: CheckpointSummary) -> impl IntoView {
     let busy = Memo::new(move |_| push.is_running());
     let named = move || {
         repository.with(|repository| {
-            let parts: Vec<&str> = repository.trim().split('/').collect();
-            parts.len() == 2 && parts.iter().all(|part| !part.is_empty())
+            repository.trim().split_once('/').is_some_and(|(owner, name)| !owner.is_empty() && !name.is_empty())
         })
     };
-    let ready = move || !busy.get() && named() && state.hub.has_token();
+    let unready = Memo::new(move |_| busy.get() || !named() || !state.hub.has_token());
     let submit = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
-        if untrack(ready) {
+        if !unready.get_untracked() {
             state.exporting.push(state, checkpoint.clone());
         }
     };
@@ -194,19 +184,17 @@ fn PushPart(checkpoint: CheckpointSummary) -> impl IntoView {
                     <label for="push-repository">"Repository"</label>
                     <input id="push-repository" type="text" autocomplete="off" autocapitalize="off" spellcheck="false" data-testid="push-repository"
                         placeholder="your-name/your-model" aria-describedby="push-repository-hint"
-                        prop:value=move || repository.get() on:input=move |event| repository.set(event_target_value(&event))/>
+                        prop:value=repository on:input=move |event| repository.set(event_target_value(&event))/>
                     <p class="hint" id="push-repository-hint">"owner/name. It is made where there is none."</p>
                 </div>
                 <label class="check">
-                    <input type="checkbox" data-testid="push-private" prop:checked=move || private.get()
+                    <input type="checkbox" data-testid="push-private" prop:checked=private
                         on:change=move |event| private.set(event_target_checked(&event))/>
                     <span>"Private: only you can see it"</span>
                 </label>
                 <TokenField id="push-token" hint="One that may write. It stays in memory and goes nowhere but to the Hub."/>
                 <PushStatus/>
-                <Show when=move || !busy.get()>
-                    <button type="submit" class="secondary" data-testid="push" disabled=move || !ready()>"Push"</button>
-                </Show>
+                <button type="submit" class="secondary" class:none=busy data-testid="push" disabled=unready>"Push"</button>
             </form>
         </details>
     }

@@ -59,7 +59,7 @@ impl Dropped {
     }
 
     /// Every file below what was dropped. `found` is told how many there are so far.
-    pub async fn files(self, found: impl Fn(usize)) -> Vec<FoundFile> {
+    pub async fn files(self, found: &dyn Fn(usize)) -> Vec<FoundFile> {
         let mut files = self.loose;
         let mut open = self.entries;
         open.reverse();
@@ -118,7 +118,7 @@ pub fn has_picker() -> bool {
 }
 
 /// Asks for a folder by the browser's own dialog. None where the user closes it.
-pub async fn pick(found: impl Fn(usize)) -> Option<Vec<FoundFile>> {
+pub async fn pick(found: &dyn Fn(usize)) -> Option<Vec<FoundFile>> {
     let global = js_sys::global();
     let picker: Function = Reflect::get(&global, &"showDirectoryPicker".into()).ok()?.dyn_into().ok()?;
     let promise: Promise = picker.call0(&global).ok()?.dyn_into().ok()?;

@@ -62,14 +62,14 @@ pub fn Header(offline: RwSignal<bool>) -> impl IntoView {
 fn Device() -> impl IntoView {
     let state = AppState::get();
     let status = state.engine.status;
-    let name = move || match status.get() {
+    let name = Signal::derive(move || match status.get() {
         EngineStatus::Starting => "Starting…".to_string(),
         EngineStatus::Ready(report) if report.device == DeviceChoice::Gpu && report.name != "GPU" => {
             format!("GPU · {}", report.name)
         }
         EngineStatus::Ready(report) => report.name,
         EngineStatus::Failed(_) => "No engine".into(),
-    };
+    });
     let kind = move || match status.get() {
         EngineStatus::Starting => "starting",
         EngineStatus::Ready(report) if report.device == DeviceChoice::Gpu => "gpu",
@@ -82,8 +82,8 @@ fn Device() -> impl IntoView {
         EngineStatus::Starting => None,
     };
     view! {
-        <button type="button" class=move || format!("chip device {}", kind()) data-testid="device-chip" data-device=kind
-            popovertarget="device-menu" aria-label=move || format!("Device: {}. Choose another.", name()) title=notice>
+        <button type="button" class=Signal::derive(move || format!("chip device {}", kind())) data-testid="device-chip" data-device=kind
+            popovertarget="device-menu" aria-label=Signal::derive(move || format!("Device: {}. Choose another.", name.get())) title=notice>
             <span class="dot" aria-hidden="true"></span>
             <span class="device-name">{name}</span>
         </button>

@@ -51,7 +51,7 @@ pub fn EndpointField() -> impl IntoView {
         <div class="field">
             <label for="hub-endpoint">"The Hub’s address"</label>
             <input id="hub-endpoint" type="text" inputmode="url" autocomplete="off" spellcheck="false" data-testid="hub-endpoint"
-                placeholder=HUGGING_FACE prop:value=move || endpoint.get()
+                placeholder=HUGGING_FACE prop:value=endpoint
                 on:input=move |event| {
                     let typed = event_target_value(&event);
                     remember(ENDPOINT_KEY, typed.trim());
@@ -70,7 +70,7 @@ pub fn TokenField(id: &'static str, hint: &'static str) -> impl IntoView {
         <div class="field">
             <label for=id>"Access token"</label>
             <input id=id type="password" autocomplete="off" spellcheck="false" data-testid=id aria-describedby=format!("{id}-hint")
-                prop:value=move || token.get() on:input=move |event| token.set(event_target_value(&event))/>
+                prop:value=token on:input=move |event| token.set(event_target_value(&event))/>
             <p class="hint" id=format!("{id}-hint")>{hint}</p>
         </div>
     }

@@ -74,12 +74,11 @@ fn App() -> impl IntoView {
         }>"Skip to the content"</a>
         <header::Header offline/>
         <main id="content" tabindex="-1">
-            {move || match state.engine.status.get() {
-                EngineStatus::Failed(sentence) => Some(view! { <Notice tone=Tone::Error text=sentence/> }.into_any()),
-                _ => state.engine.notice.get().map(|sentence| view! {
-                    <Notice tone=Tone::Error text=sentence on_close=Callback::new(move |()| state.engine.notice.set(None))/>
-                }.into_any()),
-            }}
+            <Notice tone=Tone::Error text=Signal::derive(move || match state.engine.status.get() {
+                EngineStatus::Failed(sentence) => Some(sentence),
+                _ => None,
+            })/>
+            <Notice tone=Tone::Error text=state.engine.notice on_close=Callback::new(move |()| state.engine.notice.set(None))/>
             {move || match state.view.get() {
                 View::Data => view! { <data::DataView/> }.into_any(),
                 View::Tune => view! { <tune::TuneView/> }.into_any(),

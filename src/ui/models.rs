@@ -24,9 +24,7 @@ pub fn ModelsView() -> impl IntoView {
     view! {
         <section class="page" aria-labelledby="models-title">
             <div class="intro compact"><h1 id="models-title">"Models"</h1></div>
-            {move || state.models_notice.get().map(|sentence| view! {
-                <Notice tone=Tone::Error text=sentence on_close=Callback::new(move |()| state.models_notice.set(None))/>
-            })}
+            <Notice tone=Tone::Error text=state.models_notice on_close=Callback::new(move |()| state.models_notice.set(None))/>
             {move || (!has_dialog.get()).then(|| view! { <PushStatus/> })}
             <OnThisDevice deleting/>
             <BringModel/>
@@ -42,26 +40,17 @@ fn OnThisDevice(deleting: RwSignal<Option<CheckpointSummary>>) -> impl IntoView 
     let state = AppState::get();
     let groups = Memo::new(move |_| {
         let (brought, made) = state.checkpoints.get().into_iter().partition::<Vec<_>, _>(is_brought);
-        (brought, by_run(made))
+        let mut groups = by_run(made);
+        groups.push(brought);
+        groups.retain(|group| !group.is_empty());
+        groups
     });
     let empty = Memo::new(move |_| state.checkpoints.with(Vec::is_empty));
     view! {
         <section class="models-part" aria-labelledby="here-title">
             <h2 id="here-title">"On this device"</h2>
-            {move || if empty.get() {
-                view! { <NoModels/> }.into_any()
-            } else {
-                let (brought, runs) = groups.get();
-                view! {
-                    {runs.into_iter().map(|run| view! { <Run checkpoints=run deleting/> }).collect_view()}
-                    {(!brought.is_empty()).then(|| view! {
-                        <section class="run">
-                            <div class="run-head"><h3>"Brought here"</h3></div>
-                            <Rows checkpoints=brought deleting/>
-                        </section>
-                    })}
-                }.into_any()
-            }}
+            {move || empty.get().then(|| view! { <NoModels/> })}
+            {move || groups.get().into_iter().map(|group| view! { <Group checkpoints=group deleting/> }).collect_view()}
         </section>
     }
 }
@@ -82,46 +71,44 @@ fn by_run(checkpoints: Vec<CheckpointSummary>) -> Vec<Vec<CheckpointSummary>> {
 #[component]
 fn NoModels() -> impl IntoView {
     let state = AppState::get();
-    move || {
-        if state.models_busy.get() {
-            view! { <div class="card empty"><p class="quiet">"Looking for your models…"</p></div> }.into_any()
+    let words = Signal::derive(move || {
+        let words = if state.models_busy.get() {
+            "Looking for your models…"
         } else {
-            view! {
-                <div class="card empty">
-                    <p>"Nothing yet. Each epoch of fine-tuning leaves a checkpoint in this browser; they stay when you close it."</p>
-                    <div class="actions"><button type="button" class="primary" on:click=move |_| state.go(View::Data)>"Choose a folder of videos"</button></div>
-                </div>
-            }
-            .into_any()
-        }
+            "Nothing yet. Each epoch of fine-tuning leaves a checkpoint in this browser; they stay when you close it."
+        };
+        words.to_string()
+    });
+    view! {
+        <div class="card empty">
+            <p>{words}</p>
+            <div class="actions" class:none=state.models_busy>
+                <button type="button" class="primary" on:click=move |_| state.go(View::Data)>"Choose a folder of videos"</button>
+            </div>
+        </div>
     }
 }
 
-/// The checkpoints of one run, below what they share.
+/// The checkpoints of one run below what they share, or those that were brought.
 #[component]
-fn Run(checkpoints: Vec<CheckpointSummary>, deleting: RwSignal<Option<CheckpointSummary>>) -> impl IntoView {
-    let Some(first) = checkpoints.first() else { return ().into_any() };
-    let parts = [Some(shape(first)), source(&first.origin), first.origin.licence.as_deref().map(licence)];
-    let about = parts.into_iter().flatten().collect::<Vec<_>>().join(" · ");
-    let (created, labels) = (date(first.created), listed(&first.labels));
+fn Group(checkpoints: Vec<CheckpointSummary>, deleting: RwSignal<Option<CheckpointSummary>>) -> impl IntoView {
+    let (title, about, labels) = match checkpoints.first().filter(|first| !is_brought(first)) {
+        None => ("Brought here".into(), String::new(), String::new()),
+        Some(first) => {
+            let parts = [Some(shape(first)), source(&first.origin), first.origin.licence.as_deref().map(licence)];
+            (date(first.created), parts.into_iter().flatten().collect::<Vec<_>>().join(" · "), listed(&first.labels))
+        }
+    };
     view! {
         <section class="run">
             <div class="run-head">
-                <h3>{created}</h3>
+                <h3>{title}</h3>
                 <p class="quiet" title=labels>{about}</p>
             </div>
-            <Rows checkpoints deleting/>
+            <ul class="checkpoints">
+                {checkpoints.into_iter().map(|checkpoint| view! { <CheckpointRow checkpoint deleting/> }).collect_view()}
+            </ul>
         </section>
-    }
-    .into_any()
-}
-
-#[component]
-fn Rows(checkpoints: Vec<CheckpointSummary>, deleting: RwSignal<Option<CheckpointSummary>>) -> impl IntoView {
-    view! {
-        <ul class="checkpoints">
-            {checkpoints.into_iter().map(|checkpoint| view! { <CheckpointRow checkpoint deleting/> }).collect_view()}
-        </ul>
     }
 }
 

@@ -22,7 +22,7 @@ pub fn source(origin: &Origin) -> Option<String> {
 
 /// `CC-BY-NC-4.0: not for commercial use`.
 pub fn licence(id: &str) -> String {
-    let name = id.to_uppercase();
+    let name = id.to_ascii_uppercase();
     if forbids_commerce(id) { format!("{name}: not for commercial use") } else { name }
 }
 

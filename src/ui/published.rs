@@ -154,9 +154,17 @@ pub fn PublishedModels() -> impl IntoView {
                 {move || on_cpu().then(|| view! { <p class="quiet">"There is no GPU in use: fine-tuning any of these would take days on the CPU."</p> })}
             </div>
             <table class="published" role="table">
-                <thead role="rowgroup"><tr role="row">
-                    {["Model", "Weights", "Download", "One clip", "Top-1 / top-5", "Licence", ""].map(|title| view! { <th role="columnheader" scope="col">{title}</th> })}
-                </tr></thead>
+                <thead role="rowgroup">
+                    <tr role="row">
+                        <th role="columnheader" scope="col">"Model"</th>
+                        <th role="columnheader" scope="col">"Weights"</th>
+                        <th role="columnheader" scope="col">"Download"</th>
+                        <th role="columnheader" scope="col">"One clip"</th>
+                        <th role="columnheader" scope="col">"Top-1 / top-5"</th>
+                        <th role="columnheader" scope="col">"Licence"</th>
+                        <th role="columnheader" scope="col"><span class="visually-hidden">"Download it"</span></th>
+                    </tr>
+                </thead>
                 <tbody role="rowgroup">{MODELS.iter().map(|model| view! { <Row model/> }).collect_view()}</tbody>
             </table>
             <p class="hint">"Accuracy is as published, over several views of each video. One clip: billions of floating-point operations to classify it; a training step takes about three times that for each clip of its batch. "{licence(LICENCE)}", and what is made from these inherits the licence."</p>
@@ -175,7 +183,7 @@ fn Row(model: &'static Published) -> impl IntoView {
     });
     let transfer = state.bringing.transfer;
     let coming = Memo::new(move |_| transfer.is_running() && state.bringing.asked.with(is_this));
-    let words = move || {
+    let words = Signal::derive(move || {
         if here.get() {
             "On this device".to_string()
         } else if coming.get() {
@@ -184,7 +192,8 @@ fn Row(model: &'static Published) -> impl IntoView {
         } else {
             "Download".into()
         }
-    };
+    });
+    let cannot = Memo::new(move |_| here.get() || transfer.is_running());
     let [accuracy, tested_on] = model.accuracy();
     view! {
         <tr role="row" data-testid="published-row" data-model=name.get_value()>
@@ -193,10 +202,10 @@ fn Row(model: &'static Published) -> impl IntoView {
             <td role="cell" data-label="Download">{size(model.download())}</td>
             <td role="cell" data-label="One clip">{format!("{:.0} GFLOP", model.shape.operations() as f64 / 1e9)}</td>
             <td role="cell" data-label="Top-1 / top-5" title=tested_on>{accuracy}</td>
-            <td role="cell" data-label="Licence">{LICENCE.to_uppercase()}</td>
+            <td role="cell" data-label="Licence">{LICENCE.to_ascii_uppercase()}</td>
             <td role="cell"><button type="button" class="secondary small figures" data-testid=format!("download-{}", name.get_value())
-                aria-label=move || format!("{}: {}", words(), name.get_value())
-                disabled=move || here.get() || transfer.is_running()
+                aria-label=Signal::derive(move || format!("{}: {}", words.get(), name.get_value()))
+                disabled=cannot
                 on:click=move |_| state.bringing.download(state, name.get_value())>{words}</button></td>
         </tr>
     }

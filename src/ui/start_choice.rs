@@ -9,7 +9,7 @@ use super::state::{AppState, View};
 use super::tune_settings::one_line;
 use super::words::{counted, magnitude, size};
 use crate::model::config::ModelSize;
-use crate::protocol::{CheckpointSummary, DeviceChoice};
+use crate::protocol::{CheckpointSummary, DeviceChoice, Fit};
 use crate::train::settings::StartFrom;
 
 /// Models on this device before the button that shows the others.
@@ -53,7 +53,7 @@ pub fn StartChoice() -> impl IntoView {
                 {sizes}
             </div>
             <About/>
-            {move || refused(state).map(|sentence| view! { <Notice tone=Tone::Blocked text=sentence/> })}
+            <Notice tone=Tone::Blocked text=Signal::derive(move || refused(state))/>
         </fieldset>
     }
 }
@@ -63,7 +63,7 @@ pub fn refused(state: AppState) -> Option<String> {
     chosen_fit(state)?.refusal
 }
 
-fn chosen_fit(state: AppState) -> Option<crate::protocol::Fit> {
+fn chosen_fit(state: AppState) -> Option<Fit> {
     let (start, batch) = state.tuning.settings.with(|settings| (settings.start.clone(), settings.batch));
     state.fitting.of(state, &start, batch)
 }
@@ -80,8 +80,8 @@ fn Row(
     let chosen =
         Memo::new(move |_| state.tuning.settings.with(|settings| start.with_value(|start| settings.start == *start)));
     view! {
-        <label class="start-row" class:chosen=move || chosen.get()>
-            <input type="radio" name="start" data-testid=testid prop:checked=move || chosen.get()
+        <label class="start-row" class:chosen=chosen>
+            <input type="radio" name="start" data-testid=testid prop:checked=chosen
                 on:change=move |_| state.tuning.start_from(start.get_value())/>
             <span class="start-name path">{name}</span>
             <span class="start-facts figures">{facts}</span>
@@ -89,34 +89,32 @@ fn Row(
     }
 }
 
-/// What was brought, then the best of each run, and the chosen one wherever it stands.
+/// What was brought, then the best of each run, and the one that was chosen elsewhere.
 #[component]
 fn OnThisDevice() -> impl IntoView {
     let state = AppState::get();
     let all = RwSignal::new(false);
+    let chosen = untrack(|| chosen_id(state));
     let models = Memo::new(move |_| {
-        let mut models = state.checkpoints.get();
-        let chosen = chosen_id(state);
-        models.retain(|model| is_brought(model) || model.best || Some(&model.id) == chosen.as_ref());
-        models.sort_by_key(|model| !is_brought(model));
-        models
+        let (brought, made) = state.checkpoints.get().into_iter().partition::<Vec<_>, _>(is_brought);
+        let is_chosen = |model: &CheckpointSummary| Some(&model.id) == chosen.as_ref();
+        let made = made.into_iter().filter(|model| model.best || is_chosen(model));
+        let (chosen, others) = brought.into_iter().chain(made).partition::<Vec<_>, _>(is_chosen);
+        [chosen, others].concat()
     });
-    let shown = move || {
-        let chosen = chosen_id(state);
-        let some = |(index, model): &(usize, CheckpointSummary)| {
-            all.get() || *index < ROWS || Some(&model.id) == chosen.as_ref()
-        };
-        models.get().into_iter().enumerate().filter(some).map(|(_, model)| model).collect::<Vec<_>>()
-    };
-    let total = move || models.with(Vec::len);
-    view! {
-        <Show when=move || { total() > 0 }><p class="start-group">"On this device"</p></Show>
-        <For each=shown key=|model| model.id.clone() let:model>
-            <Row start=StartFrom::Checkpoint(model.id.clone()) testid=format!("start-{}", model.id) name=one_line(&model) facts=shape(&model)/>
-        </For>
-        <Show when=move || !all.get() && { total() > ROWS }>
-            <button type="button" class="link start-more" on:click=move |_| all.set(true)>{move || format!("Show all {}", total())}</button>
-        </Show>
+    move || {
+        let models = models.get();
+        let more = (!all.get() && models.len() > ROWS).then(|| format!("Show all {}", models.len()));
+        let shown = if more.is_some() { ROWS } else { models.len() };
+        let rows = models.into_iter().take(shown).map(|model| {
+            let (name, facts) = (one_line(&model), shape(&model));
+            view! { <Row testid=format!("start-{}", model.id) start=StartFrom::Checkpoint(model.id) name facts/> }
+        });
+        (shown > 0).then(|| view! {
+            <p class="start-group">"On this device"</p>
+            {rows.collect_view()}
+            {more.map(|words| view! { <button type="button" class="link start-more" on:click=move |_| all.set(true)>{words}</button> })}
+        })
     }
 }
 
@@ -134,69 +132,72 @@ fn About() -> impl IntoView {
     let wanted = Memo::new(move |_| state.tuning.settings.with(|settings| (settings.start.clone(), settings.batch)));
     state.fitting.watch_settings(state, wanted);
     let start = Memo::new(move |_| wanted.with(|(start, _)| start.clone()));
-    let lines = move || {
-        match start.get() {
-        StartFrom::Starter => view! {
-            <p>"Pre-trained on generated drawings of moving shapes, not on filmed people: it knows small, simple motions. For filmed people start from a "
-                <a href=View::Models.address()>"published model"</a>"."</p>
-        }
-        .into_any(),
+    let model = Memo::new(move |_| {
+        let chosen = chosen_id(state)?;
+        state.checkpoints.with(|models| models.iter().find(|model| model.id == chosen).cloned())
+    });
+    let about = Signal::derive(move || match start.get() {
+        StartFrom::Starter => STARTER.into(),
         StartFrom::Size(size) => {
-            let (_, _, needs) = described(size);
-            view! { <p>"Random weights: it learns what your folder alone can teach. "{needs}</p> }.into_any()
+            format!("Random weights: it learns what your folder alone can teach. {}", described(size).2)
         }
-        StartFrom::Checkpoint(id) => {
-            let model = state.checkpoints.with(|models| models.iter().find(|model| model.id == id).cloned());
-            model.map(|model| view! { <AboutModel model/> }).into_any()
+        StartFrom::Checkpoint(_) => {
+            model.with(|model| model.as_ref().map(|model| about_model(state, model)).unwrap_or_default())
         }
-    }
-    };
+    });
+    let inherits = Signal::derive(move || {
+        let licence_id = model.with(|model| model.as_ref().and_then(|model| model.origin.licence.clone()));
+        let inherited = licence_id.filter(|id| forbids_commerce(id));
+        inherited
+            .map(|id| format!("{}. What you make from it inherits this licence.", licence(&id)))
+            .unwrap_or_default()
+    });
     let on_cpu =
         move || matches!(state.engine.status.get(), EngineStatus::Ready(report) if report.device == DeviceChoice::Cpu);
-    let need = move || {
-        let fit = chosen_fit(state).filter(|fit| fit.refusal.is_none())?;
-        let (weights, bytes) = (magnitude(fit.parameters), size(fit.training_bytes));
+    let fits = move || chosen_fit(state).filter(|fit| fit.refusal.is_none());
+    let need = Signal::derive(move || {
         let memory = if on_cpu() { "memory" } else { "GPU memory" };
-        Some(format!("{weights} weights; needs about {bytes} of {memory} to train."))
-    };
-    let slow = move || {
-        let fits = chosen_fit(state).filter(|fit| fit.refusal.is_none());
-        (on_cpu() && fits.is_some_and(|fit| fit.parameters > SLOW_ON_CPU))
-            .then_some("There is no GPU in use: this size would take days on the CPU.")
-    };
+        let words = |fit: Fit| {
+            let (weights, bytes) = (magnitude(fit.parameters), size(fit.training_bytes));
+            format!("{weights} weights; needs about {bytes} of {memory} to train.")
+        };
+        fits().map(words).unwrap_or_default()
+    });
+    let slow = Signal::derive(move || {
+        let slow = on_cpu() && fits().is_some_and(|fit| fit.parameters > SLOW_ON_CPU);
+        slow.then(|| "There is no GPU in use: this size would take days on the CPU.".to_string())
+    });
     view! {
         <div class="start-about" aria-live="polite">
-            {lines}
+            <p class="path">
+                {about}
+                <a href=View::Models.address() class:none=move || start.get() != StartFrom::Starter>"Published models"</a>
+            </p>
+            <p data-testid="start-licence">{inherits}</p>
             <p class="quiet figures" data-testid="start-fit">{need}</p>
         </div>
-        {move || slow().map(|sentence| view! { <Notice tone=Tone::Warning text=sentence/> })}
+        <Notice tone=Tone::Warning text=slow/>
     }
 }
+
+const STARTER: &str = "Pre-trained on generated drawings of moving shapes, not on filmed people: it knows small, simple \
+    motions. For filmed people there is better to start from: ";
 
 /// Weights from which the CPU takes days: the smallest published model has 22 million.
 const SLOW_ON_CPU: usize = 15_000_000;
 
-#[component]
-fn AboutModel(model: CheckpointSummary) -> impl IntoView {
-    let state = AppState::get();
-    let labels = model.labels.clone();
-    let head = move || {
-        state.catalogue.with(|catalogue| {
-            let yours = catalogue.as_ref()?.labels();
-            let count = counted(yours.len(), "class", "classes");
-            Some(if labels.is_empty() {
-                format!("It gets a head for your {count}.")
-            } else if labels == yours {
-                "It knows your classes and keeps its head.".into()
-            } else {
-                format!("It keeps what it knows of motion and gets a new head for your {count}.")
-            })
+fn about_model(state: AppState, model: &CheckpointSummary) -> String {
+    let head = state.catalogue.with(|catalogue| {
+        let yours = catalogue.as_ref()?.labels();
+        let count = counted(yours.len(), "class", "classes");
+        Some(if model.labels.is_empty() {
+            format!("It gets a head for your {count}.")
+        } else if model.labels == yours {
+            "It knows your classes and keeps its head.".into()
+        } else {
+            format!("It keeps what it knows of motion and gets a new head for your {count}.")
         })
-    };
-    let from = source(&model.origin).map(|from| format!("{from}. "));
-    let inherits = model.origin.licence.clone().filter(|id| forbids_commerce(id));
-    view! {
-        <p class="path">{from}{head}</p>
-        {inherits.map(|id| view! { <p data-testid="start-licence">{licence(&id)}". What you make from it inherits this licence."</p> })}
-    }
+    });
+    let from = source(&model.origin).map(|from| format!("{from}."));
+    from.into_iter().chain(head).collect::<Vec<_>>().join(" ")
 }

@@ -124,18 +124,22 @@ pub fn TransferProgress(transfer: Transfer, testid: &'static str) -> impl IntoVi
             state.engine.tell(Command::Cancel { job });
         }
     };
-    let what = move || transfer.passage(|passage| passage.what.clone()).unwrap_or_default();
-    view! {
-        <div class="transfer">
-            <div class="row between">
-                <p class="transfer-what path">{what}</p>
-                <button type="button" class="link" data-testid=format!("{testid}-cancel") on:click=cancel>"Cancel"</button>
+    let told = move |of: fn(&Passage) -> String| Signal::derive(move || transfer.passage(of).unwrap_or_default());
+    let what = told(|passage| passage.what.clone());
+    let running = Memo::new(move |_| transfer.is_running());
+    move || {
+        running.get().then(|| view! {
+            <div class="transfer">
+                <div class="row between">
+                    <p class="transfer-what path">{what}</p>
+                    <button type="button" class="link" data-testid=format!("{testid}-cancel") on:click=cancel>"Cancel"</button>
+                </div>
+                <ProgressBar testid label=what share=Signal::derive(move || transfer.passage(Passage::share).flatten())/>
+                <div class="row between quiet figures">
+                    <p class="path">{told(|passage| passage.file.clone())}</p>
+                    <p>{told(Passage::words)}</p>
+                </div>
             </div>
-            <ProgressBar testid label=Signal::derive(what) share=Signal::derive(move || transfer.passage(Passage::share).flatten())/>
-            <div class="row between quiet figures">
-                <p class="path">{move || transfer.passage(|passage| passage.file.clone())}</p>
-                <p>{move || transfer.passage(Passage::words)}</p>
-            </div>
-        </div>
+        })
     }
 }

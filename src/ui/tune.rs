@@ -22,10 +22,10 @@ pub fn TuneView() -> impl IntoView {
         TunePhase::Failed(_) => begun.get() && !editing.get(),
         TunePhase::Idle => false,
     });
-    let failed = move || match state.tuning.phase.get() {
-        TunePhase::Failed(sentence) => Some(view! { <Notice tone=Tone::Error text=sentence/> }),
+    let failed = Signal::derive(move || match state.tuning.phase.get() {
+        TunePhase::Failed(sentence) => Some(sentence),
         _ => None,
-    };
+    });
     let begin = move |_| {
         state.tuning.begin(state);
         if let Some(window) = web_sys::window() {
@@ -46,7 +46,7 @@ pub fn TuneView() -> impl IntoView {
         <section class="page" aria-labelledby="tune-title">
             {move || if has_run.get() {
                 view! {
-                    {failed}
+                    <Notice tone=Tone::Error text=failed/>
                     <RunProgress on_again=Callback::new(move |()| editing.set(true))/>
                 }.into_any()
             } else {
@@ -59,7 +59,7 @@ pub fn TuneView() -> impl IntoView {
                             counted(catalogue.classes.len(), "class", "classes"),
                         )))}</p>
                     </div>
-                    {failed}
+                    <Notice tone=Tone::Error text=failed/>
                     <SettingsForm/>
                     <div class="start">
                         {move || blocked_by_data().map(|sentence| view! {

@@ -16,12 +16,12 @@ pub fn RunProgress(on_again: Callback<()>) -> impl IntoView {
     let finished = Memo::new(move |_| phase.with(|phase| *phase == TunePhase::Finished));
     let running = Memo::new(move |_| state.tuning.is_running());
     let name = state.tuning.run_name;
-    let title = move || match phase.get() {
+    let title = Signal::derive(move || match phase.get() {
         TunePhase::Finished => format!("“{}” is ready", name.get()),
         TunePhase::Running { stopping: true, .. } => "Stopping".into(),
         TunePhase::Failed(_) => "Fine-tuning ended early".into(),
         _ => format!("Fine-tuning “{}”", name.get()),
-    };
+    });
     // Told once an epoch: more often would be noise to a listener.
     let spoken = Memo::new(move |_| {
         curves.with(|curves| {
@@ -31,9 +31,10 @@ pub fn RunProgress(on_again: Callback<()>) -> impl IntoView {
             Some(format!("Epoch {} done{}", epoch.epoch, accuracy.unwrap_or_default()))
         })
     });
+    let spoken = Signal::derive(move || spoken.get().unwrap_or_default());
     view! {
         <div class="intro compact"><h1 id="tune-title">{title}</h1></div>
-        <p class="visually-hidden" aria-live="polite">{move || spoken.get()}</p>
+        <p class="visually-hidden" aria-live="polite">{spoken}</p>
         {move || finished.get().then(|| view! { <Outcome on_again/> })}
         {move || running.get().then(|| view! { <Running/> })}
         {move || (!finished.get() && !running.get()).then(|| view! {
@@ -55,7 +56,7 @@ fn Running() -> impl IntoView {
     let curves = state.tuning.curves;
     let stopping = move || state.tuning.phase.with(|phase| matches!(phase, TunePhase::Running { stopping: true, .. }));
     let begun = Memo::new(move |_| curves.with(|curves| curves.latest.is_some()));
-    let left = move || {
+    let left = Signal::derive(move || {
         curves.with(|curves| match (&curves.latest, curves.total_steps) {
             (None, 0) => "Preparing the model…".to_string(),
             (None, _) => "Reading the first clips…".into(),
@@ -65,7 +66,7 @@ fn Running() -> impl IntoView {
                 None => "Measuring the pace…".into(),
             },
         })
-    };
+    });
     let epoch = move || {
         curves.with(|curves| {
             let latest = curves.latest.as_ref()?;
@@ -78,6 +79,7 @@ fn Running() -> impl IntoView {
             ))
         })
     };
+    let epoch = Signal::derive(move || epoch().unwrap_or_default());
     view! {
         <div class="card running">
             <div class="row between">
@@ -88,8 +90,11 @@ fn Running() -> impl IntoView {
                 share=Signal::derive(move || begun.get().then(|| curves.with(|curves| curves.progress())))/>
             <div class="row between">
                 <p class="hint">"You can go on using the page. Keep this tab open."</p>
-                <button type="button" class="secondary" data-testid="stop-tuning" disabled=stopping on:click=move |_| state.tuning.stop(state)>
-                    {move || if stopping() { "Stopping after this step…" } else { "Stop and keep what was learnt" }}
+                <button type="button" class="secondary" data-testid="stop-tuning" disabled=Signal::derive(stopping) on:click=move |_| state.tuning.stop(state)>
+                    {Signal::derive(move || {
+                        let words = if stopping() { "Stopping after this step…" } else { "Stop and keep what was learnt" };
+                        words.to_string()
+                    })}
                 </button>
             </div>
         </div>
@@ -123,10 +128,10 @@ fn Figures() -> impl IntoView {
         move || curves.with(|curves| if curves.parameters == 0 { "–".into() } else { magnitude(curves.parameters) });
     view! {
         <dl class="figure-row figures">
-            <div><dt>"Training loss"</dt><dd data-testid="step-loss" data-losses=losses>{step}</dd></div>
-            <div><dt>"Validation accuracy"</dt><dd data-testid="validation-accuracy">{validation}</dd></div>
-            <div><dt>"Clips a second"</dt><dd>{pace}</dd></div>
-            <div><dt>"Weights"</dt><dd>{weights}</dd></div>
+            <div><dt>"Training loss"</dt><dd data-testid="step-loss" data-losses=losses>{Signal::derive(step)}</dd></div>
+            <div><dt>"Validation accuracy"</dt><dd data-testid="validation-accuracy">{Signal::derive(validation)}</dd></div>
+            <div><dt>"Clips a second"</dt><dd>{Signal::derive(pace)}</dd></div>
+            <div><dt>"Weights"</dt><dd>{Signal::derive(weights)}</dd></div>
         </dl>
     }
 }

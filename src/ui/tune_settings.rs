@@ -20,7 +20,7 @@ pub fn SettingsForm() -> impl IntoView {
                 <div class="fields">
                     <div class="field wide">
                         <label for="name">"Name"</label>
-                        <input id="name" type="text" autocomplete="off" maxlength="80" prop:value=move || settings.with(|settings| settings.name.clone())
+                        <input id="name" type="text" autocomplete="off" maxlength="80" prop:value=Signal::derive(move || settings.with(|settings| settings.name.clone()))
                             on:input=move |event| {
                                 state.tuning.named.set(true);
                                 settings.update(|settings| settings.name = event_target_value(&event));
@@ -92,15 +92,15 @@ fn MoreSettings() -> impl IntoView {
                     show=u64::to_string parse=seed on_change=|settings, value| settings.seed = value/>
             </div>
             <label class="check">
-                <input type="checkbox" data-testid="horizontal-flip" prop:checked=move || settings.with(|settings| settings.horizontal_flip)
+                <input type="checkbox" data-testid="horizontal-flip" prop:checked=Signal::derive(move || settings.with(|settings| settings.horizontal_flip))
                     on:change=move |event| settings.update(|settings| settings.horizontal_flip = event_target_checked(&event))/>
                 <span>"Mirror half of the training clips"</span>
             </label>
-            <p class="hint">{move || if state.tuning.directions.get() {
-                "Off, because your class names speak of left, right or a turn: mirrored clips would carry the wrong label."
+            <p class="hint">{Signal::derive(move || if state.tuning.directions.get() {
+                "Off, because your class names speak of left, right or a turn: mirrored clips would carry the wrong label.".to_string()
             } else {
-                "Helps where left and right mean the same."
-            }}</p>
+                "Helps where left and right mean the same.".into()
+            })}</p>
         </details>
     }
 }

@@ -71,7 +71,7 @@ test("a download that was cut says so and goes on where it stopped", { timeout: 
   t.diagnostic(refusal);
   assert.match(refusal, /model\.safetensors|connection/i);
   await page.by("download-again").click();
-  await page.by("brought").waitFor();
+  await page.by("notice-good").waitFor();
   const asked = hub.requests.filter(({ server, method }) => server === "large" && method === "GET").map(({ range }) => range);
   assert.equal(asked.length, 2);
   assert.match(asked[1], /^bytes=[1-9]\d*-$/, "the second request asks for the rest");
@@ -98,7 +98,7 @@ test("a model is pushed to a private repository with a token that is kept nowher
 
   await page.by("push-token").fill("hf_ada");
   await page.by("push").click();
-  const address = page.by("pushed-address");
+  const address = page.by("notice-link");
   await address.waitFor();
   assert.equal(await address.getAttribute("href"), `${hub.address}/ada/tuned`);
   assert.ok(hub.models.get("ada/tuned").isPrivate);

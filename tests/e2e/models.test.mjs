@@ -27,7 +27,7 @@ test("each form of the same model is brought, and names a clip alike", { timeout
     cpSync(path.join(MICRO, "preprocessor_config.json"), path.join(folder, "preprocessor_config.json"));
     const { welcome, refusal } = await page.bring(folder);
     assert.match(welcome, /is here/, `${form}: ${refusal}`);
-    await page.page.getByTestId("brought").getByRole("button", { name: "Close" }).click();
+    await page.by("notice-good").getByRole("button", { name: "Close" }).click();
     const found = await scores();
     for (const [label, score] of Object.entries(found)) {
       assert.ok(Math.abs(score - expected[label]) <= tolerance, `${form}, ${label}: ${score}, expected ${expected[label]}`);
@@ -79,7 +79,7 @@ test("damaged and foreign files are refused in a sentence, and the next one is t
     assert.equal(await page.by("checkpoint-row").count(), 0);
   }
   await page.by("import-model-folder").setInputFiles(MICRO);
-  await page.by("brought").waitFor();
+  await page.by("notice-good").waitFor();
   assert.equal(await page.by("notice-error").count(), 0, "the complaint is gone");
   page.assertNothingUncaught();
 });

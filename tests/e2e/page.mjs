@@ -159,7 +159,7 @@ export class CliptunePage {
 
   /** What the page says of the model that is being brought: either a welcome with its list of tensors, or why it is not here. */
   async brought(timeout = MINUTE) {
-    await this.by("brought").or(this.by("notice-error")).first().waitFor({ timeout });
+    await this.by("notice-good").or(this.by("notice-error")).first().waitFor({ timeout });
     const [welcome, refusal] = await Promise.all(["notice-good", "notice-error"].map((name) => this.texts(name)));
     const tensors = await this.by("tensor-row").allTextContents();
     const groups = await this.page.locator("[data-testid=load-report] summary").allTextContents();

@@ -22,7 +22,7 @@ pub fn Dialog(
         }
     });
     view! {
-        <dialog node_ref=dialog class="dialog" aria-label=move || title.get() on:close=move |_| on_close.run(())
+        <dialog node_ref=dialog class="dialog" aria-label=title on:close=move |_| on_close.run(())
             on:click=move |event| {
                 // A click beside the dialog's content lands on the dialog itself.
                 let on_itself = event.target() == event.current_target();
@@ -33,7 +33,7 @@ pub fn Dialog(
             {move || open.get().then(|| view! {
                 <div class="dialog-body">
                     <div class="dialog-head">
-                        <h2>{move || title.get()}</h2>
+                        <h2>{title}</h2>
                         <button class="plain close" type="button" aria-label="Close" on:click=move |_| on_close.run(())>"×"</button>
                     </div>
                     {children()}

@@ -52,11 +52,11 @@ pub fn Dropzone(
         }
         let dropped = Dropped::take(&transfer);
         listing(0);
-        leptos::task::spawn_local(async move { on_files.run(dropped.files(listing).await) });
+        leptos::task::spawn_local(async move { on_files.run(dropped.files(&listing).await) });
     };
     let choose = move |_| match takes {
         Takes::Folder if folder::has_picker() => leptos::task::spawn_local(async move {
-            if let Some(files) = folder::pick(listing).await {
+            if let Some(files) = folder::pick(&listing).await {
                 on_files.run(files);
             }
         }),
@@ -67,7 +67,7 @@ pub fn Dropzone(
         }
     };
     view! {
-        <div class="dropzone" class:over=move || { entered.get() > 0 } class:off=move || disabled.get()
+        <div class="dropzone" class:over=move || { entered.get() > 0 } class:off=disabled
             on:dragenter=move |event: DragEvent| { event.prevent_default(); entered.update(|entered| *entered += 1); }
             on:dragleave=move |_| entered.update(|entered| *entered -= 1)
             on:dragover=|event: DragEvent| event.prevent_default()
@@ -76,10 +76,9 @@ pub fn Dropzone(
             <h2>{title}</h2>
             <p>{text}</p>
             <div class="actions">
-                <button type="button" class="primary" disabled=move || disabled.get() on:click=choose>{label}</button>
+                <button type="button" class="primary" disabled=disabled on:click=choose>{label}</button>
             </div>
-            <input node_ref=input class="hidden-input" type="file" multiple=true tabindex="-1" aria-hidden="true" data-testid=testid
-                disabled=move || disabled.get()
+            <input node_ref=input class="hidden-input" disabled=disabled data-testid=testid type="file" multiple=true tabindex="-1" aria-hidden="true"
                 {..custom_attribute("webkitdirectory", takes == Takes::Folder)}
                 accept=(takes == Takes::Clips).then_some("video/*,.mkv,.avi")
                 on:change=move |event| {

@@ -33,15 +33,15 @@ where
     view! {
         <div class="field" class:wrong=move || problem.with(Option::is_some)>
             <label for=name>{label}</label>
-            <input id=name type="text" inputmode="decimal" autocomplete="off" prop:value=move || text.get()
-                aria-describedby=format!("{name}-hint") aria-invalid=move || problem.with(Option::is_some).to_string()
+            <input id=name type="text" inputmode="decimal" autocomplete="off" prop:value=text
+                aria-describedby=format!("{name}-hint") aria-invalid=Signal::derive(move || problem.with(Option::is_some).to_string())
                 on:input=move |event| {
                     let typed = event_target_value(&event);
                     let parsed = parse(&typed);
                     text.set(typed);
                     state.tuning.settings.update(|settings| on_change(settings, parsed));
                 }/>
-            <p class="hint" id=format!("{name}-hint") aria-live="polite">{move || problem.get().unwrap_or_else(|| hint.into())}</p>
+            <p class="hint" id=format!("{name}-hint") aria-live="polite">{Signal::derive(move || problem.get().unwrap_or_else(|| hint.into()))}</p>
         </div>
     }
 }

@@ -15,7 +15,7 @@ pub fn ProgressBar(
     let whole = move || share.get().map(|share| format!("{:.0}", share.clamp(0.0, 1.0) * 100.0));
     view! {
         <div class="bar" class:waiting=move || share.get().is_none() data-testid=testid role="progressbar"
-            aria-valuemin="0" aria-valuemax="100" aria-valuenow=whole aria-label=move || label.get()>
+            aria-valuemin="0" aria-valuemax="100" aria-valuenow=whole aria-label=label>
             <div class="fill" style:width=move || share.get().map_or("40%".into(), |share| format!("{:.2}%", share.clamp(0.0, 1.0) * 100.0))></div>
         </div>
     }
