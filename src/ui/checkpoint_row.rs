@@ -36,7 +36,7 @@ fn About(checkpoint: CheckpointSummary) -> impl IntoView {
     let what = [brought.then(|| shape(&checkpoint)), epoch(&checkpoint), Some(size(checkpoint.bytes as u64))];
     let from = [source(&checkpoint.origin), Some(date(checkpoint.created))];
     let joined = |parts: &[Option<String>]| parts.iter().flatten().cloned().collect::<Vec<_>>().join(" · ");
-    let licence = checkpoint.origin.licence.as_deref().map_or("licence not stated".into(), licence);
+    let licence = checkpoint.origin.licence.as_deref().map_or("Licence not stated".into(), licence);
     view! {
         <p class="quiet figures">{joined(&what)}</p>
         {brought.then(|| view! {

@@ -160,13 +160,15 @@ fn ZipPart(checkpoint: CheckpointSummary) -> impl IntoView {
 #[component]
 fn PushPart(checkpoint: CheckpointSummary) -> impl IntoView {
     let state = AppState::get();
-    let Exporting { push, repository, private, .. } = state.exporting;
+    let Exporting { push, pushed, repository, private, .. } = state.exporting;
     let busy = Memo::new(move |_| push.is_running());
     let named = move || {
         repository.with(|repository| {
             repository.trim().split_once('/').is_some_and(|(owner, name)| !owner.is_empty() && !name.is_empty())
         })
     };
+    // What is under way, or what came of it, takes the fields’ place.
+    let away = Memo::new(move |_| busy.get() || pushed.with(Option::is_some));
     let unready = Memo::new(move |_| busy.get() || !named() || !state.hub.has_token());
     let submit = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
@@ -180,21 +182,23 @@ fn PushPart(checkpoint: CheckpointSummary) -> impl IntoView {
         <details class="push" open=open>
             <summary data-testid="push-open">"Push to the Hub"</summary>
             <form on:submit=submit>
-                <div class="field">
-                    <label for="push-repository">"Repository"</label>
-                    <input id="push-repository" type="text" autocomplete="off" autocapitalize="off" spellcheck="false" data-testid="push-repository"
-                        placeholder="your-name/your-model" aria-describedby="push-repository-hint"
-                        prop:value=repository on:input=move |event| repository.set(event_target_value(&event))/>
-                    <p class="hint" id="push-repository-hint">"owner/name. It is made where there is none."</p>
+                <div class="push-fields" class:none=away>
+                    <div class="field">
+                        <label for="push-repository">"Repository"</label>
+                        <input id="push-repository" type="text" autocomplete="off" autocapitalize="off" spellcheck="false" data-testid="push-repository"
+                            placeholder="your-name/your-model" aria-describedby="push-repository-hint"
+                            prop:value=repository on:input=move |event| repository.set(event_target_value(&event))/>
+                        <p class="hint" id="push-repository-hint">"owner/name. It is made where there is none."</p>
+                    </div>
+                    <label class="check">
+                        <input type="checkbox" data-testid="push-private" prop:checked=private
+                            on:change=move |event| private.set(event_target_checked(&event))/>
+                        <span>"Private: only you can see it"</span>
+                    </label>
+                    <TokenField id="push-token" hint="One that may write. It stays in memory and goes nowhere but to the Hub."/>
                 </div>
-                <label class="check">
-                    <input type="checkbox" data-testid="push-private" prop:checked=private
-                        on:change=move |event| private.set(event_target_checked(&event))/>
-                    <span>"Private: only you can see it"</span>
-                </label>
-                <TokenField id="push-token" hint="One that may write. It stays in memory and goes nowhere but to the Hub."/>
                 <PushStatus/>
-                <button type="submit" class="secondary" class:none=busy data-testid="push" disabled=unready>"Push"</button>
+                <button type="submit" class="secondary" class:none=away data-testid="push" disabled=unready>"Push"</button>
             </form>
         </details>
     }

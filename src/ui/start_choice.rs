@@ -171,7 +171,7 @@ fn About() -> impl IntoView {
         <div class="start-about" aria-live="polite">
             <p class="path">
                 {about}
-                <a href=View::Models.address() class:none=move || start.get() != StartFrom::Starter>"Published models"</a>
+                <a href=View::Models.address() class:none=move || start.get() != StartFrom::Starter>"published models"</a>
             </p>
             <p data-testid="start-licence">{inherits}</p>
             <p class="quiet figures" data-testid="start-fit">{need}</p>
@@ -181,7 +181,7 @@ fn About() -> impl IntoView {
 }
 
 const STARTER: &str = "Pre-trained on generated drawings of moving shapes, not on filmed people: it knows small, simple \
-    motions. For filmed people there is better to start from: ";
+    motions. For filmed people start from one of the ";
 
 /// Weights from which the CPU takes days: the smallest published model has 22 million.
 const SLOW_ON_CPU: usize = 15_000_000;

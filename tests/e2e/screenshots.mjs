@@ -4,8 +4,9 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { SAMPLE, openCliptune } from "./browser.mjs";
+import { ROOT, SAMPLE, openCliptune } from "./browser.mjs";
 import { sampleClips, smallFolder } from "./folders.mjs";
+import { filesOf, startHub } from "./hub_server.mjs";
 
 const out = process.argv[2];
 if (!out) {
@@ -25,6 +26,15 @@ smallFolder(broken, { SlideLeft: 6, SlideUp: 1 });
 writeFileSync(path.join(broken, "SlideUp/empty.mp4"), "");
 writeFileSync(path.join(broken, "SlideLeft/letter.mp4"), "Dear reader");
 
+// Where a model is large enough to be seen on its way, and the first try is cut.
+const PUBLISHED = "ada/videomae-micro";
+const files = filesOf(path.join(ROOT, "tests/fixtures/golden/micro/model"));
+const hub = await startHub({
+  models: { [PUBLISHED]: { files, licence: "cc-by-nc-4.0" } },
+  tokens: { hf_ada: { name: "ada", role: "write" } },
+});
+session.after(() => hub.stop());
+
 const { page } = await openCliptune(session, { device: "cpu", size: "micro", epochs: "6" });
 
 async function shoot(state) {
@@ -32,6 +42,7 @@ async function shoot(state) {
     await page.page.setViewportSize(viewport);
     for (const colorScheme of ["light", "dark"]) {
       await page.page.emulateMedia({ colorScheme });
+      await page.page.evaluate(() => scrollTo(0, 0));
       await page.page.waitForTimeout(150);
       await page.page.screenshot({ path: path.join(out, `${state}-${width}-${colorScheme}.png`), fullPage: true });
     }
@@ -56,23 +67,59 @@ try {
   await shoot("06-preview");
   await page.page.keyboard.press("Escape");
   await page.go("fine-tune");
+  await page.by("start-starter").check();
+  await page.page.getByText(/to train\.$/).waitFor();
   await shoot("07-settings");
+  await page.by("size-base").check();
+  await page.by("blocked").waitFor();
+  await shoot("08-too-large");
+  await page.by("size-micro").check();
   await page.page.locator("details.more summary").click();
-  await shoot("08-more-settings");
+  await shoot("09-more-settings");
   await page.startTuning();
   await page.stepsDone(60);
-  await shoot("09-tuning");
+  await shoot("10-tuning");
   await page.tuned();
-  await shoot("10-tuned");
+  await shoot("11-tuned");
   await page.classify(sampleClips("test", "SpinLeft", 1)[0]);
-  await shoot("11-classified");
+  await shoot("12-classified");
   const [checkpoint] = await page.checkpoints();
-  await shoot("12-models");
+  await page.useHub(hub.address);
+  hub.cut["model.safetensors"] = files["model.safetensors"].length >> 1;
+  await page.startDownload(PUBLISHED);
+  await page.by("download-again").waitFor();
+  await shoot("13-download-cut");
+  await page.by("download-again").click();
+  await page.by("notice-good").waitFor();
+  await shoot("14-downloaded");
+  await page.bring(path.join(ROOT, "tests/fixtures/golden/pretrain/model"));
+  await page.page.locator("[data-testid=load-report] summary").last().click();
+  await shoot("15-brought-from-disk");
+  const [pretrained, downloaded] = await page.page.locator("[data-testid=fit]").locator("xpath=ancestor::li").evaluateAll((rows) => rows.map((row) => row.dataset.id));
+  await page.by(`export-${downloaded}`).click();
+  await shoot("16-export");
+  await page.by("push-open").click();
+  await page.by("push-repository").fill("ada/tuned");
+  await page.by("push-token").fill("hf_ada");
+  await shoot("17-push");
+  await page.by("push").click();
+  await page.by("notice-link").waitFor();
+  await shoot("18-pushed");
+  await page.page.keyboard.press("Escape");
+  await page.by(`start-from-${downloaded}`).click();
+  await page.page.getByText(/to train\.$/).waitFor();
+  await shoot("19-start-from-downloaded");
+  await page.go("models");
+  await page.by(`start-from-${pretrained}`).click();
+  await page.page.getByText(/to train\.$/).waitFor();
+  await shoot("20-start-from-pretrained");
+  await page.go("models");
+  await shoot("21-models");
   await page.by(`delete-${checkpoint.id}`).click();
-  await shoot("13-delete");
+  await shoot("22-delete");
   await page.page.keyboard.press("Escape");
   await page.by("device-chip").click();
-  await shoot("14-device-menu");
+  await shoot("23-device-menu");
 } finally {
   for (const act of afterwards) await act();
 }
