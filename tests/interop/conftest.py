@@ -16,13 +16,16 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
+from transformers import VideoMAEForVideoClassification
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests/fixtures/golden"
+EXPORTED = ROOT / "tests/fixtures/exported"
 SAMPLE = ROOT / "public/sample"
 CLASSES = ["Grow", "SlideLeft", "SpinRight"]
 sys.path += [str(ROOT / "src/export"), str(ROOT / "tests/fixtures/random_configs")]
 torch.set_num_threads(1)
+transformers.utils.logging.disable_progress_bar()
 
 
 def cliptune(*arguments):
@@ -44,6 +47,12 @@ def largest_difference(one, other):
     return (one.double() - other.double()).abs().max().item()
 
 
+def opened(folder, **options):
+    """The model in a folder, and transformers' report of its weights."""
+    model, report = VideoMAEForVideoClassification.from_pretrained(folder, output_loading_info=True, **options)
+    return model.eval(), report
+
+
 def unzipped(archive, folder):
     with zipfile.ZipFile(archive) as file:
         file.extractall(folder)
@@ -56,16 +65,19 @@ def random_pixels(config, clips=2, seed=7):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.fixture(scope="session")
-def data(tmp_path_factory):
+def lay_out_data(folder):
     """Three classes of the sample: 8 clips of each to train on, 3 to validate, 2 to test."""
-    folder = tmp_path_factory.mktemp("data")
     for split, count in [("train", 8), ("val", 3), ("test", 2)]:
         for name in CLASSES:
             (folder / split / name).mkdir(parents=True)
             for clip in sorted((SAMPLE / split / name).iterdir())[:count]:
                 shutil.copy(clip, folder / split / name)
     return folder
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    return lay_out_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="session")

@@ -5,14 +5,10 @@ import json
 import pytest
 import torch
 import transformers
-from conftest import CLASSES, cliptune, cliptune_logits, largest_difference, random_pixels
+from conftest import CLASSES, EXPORTED, cliptune, cliptune_logits, largest_difference, opened, random_pixels, unzipped
 from huggingface_hub import ModelCard
-from transformers import VideoMAEForVideoClassification, VideoMAEImageProcessor
-
-
-def opened(folder, **options):
-    model, report = VideoMAEForVideoClassification.from_pretrained(folder, output_loading_info=True, **options)
-    return model.eval(), report
+from safetensors.torch import load_file
+from transformers import VideoMAEImageProcessor
 
 
 @torch.no_grad()
@@ -21,13 +17,23 @@ def test_an_export_opens_without_a_warning_and_gives_the_same_logits(form, reque
     folder = request.getfixturevalue(form)
     model, report = opened(folder, dtype=torch.float32)
     assert not any(report.values()), report
-    assert complaints() == []
-    assert capsys.readouterr() == ("", "")
+    assert complaints() == [] and capsys.readouterr() == ("", "")
     assert [model.config.id2label[index] for index in range(3)] == CLASSES
     pixels = random_pixels(model.config)
     difference = largest_difference(model(pixel_values=pixels).logits, cliptune_logits(folder, pixels, tmp_path))
     print(f"{form}: logits differ by {difference:.1e}")
     assert difference < 1e-4
+
+
+@torch.no_grad()
+def test_the_committed_export_still_opens_and_gives_the_committed_logits(complaints, tmp_path):
+    """`make test` holds Cliptune against the same files (tests/opened_by_transformers.rs)."""
+    model, report = opened(unzipped(EXPORTED / "model.zip", tmp_path))
+    assert not any(report.values()) and complaints() == []
+    golden = load_file(EXPORTED / "logits.safetensors")
+    difference = largest_difference(model(pixel_values=golden["pixel_values"]).logits, golden["logits"])
+    print(f"the committed export: logits differ by {difference:.1e}")
+    assert difference < 1e-5
 
 
 @torch.no_grad()
