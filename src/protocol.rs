@@ -176,6 +176,9 @@ pub struct Fit {
     pub refusal: Option<String>,
 }
 
+/// The source of a model that started from nothing.
+pub const RANDOM_WEIGHTS: &str = "random weights";
+
 /// Where a model's weights come from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Origin {

@@ -16,7 +16,7 @@ use super::loaded::{LoadedModel, OpenError};
 use super::starter;
 use crate::model::config::VideoMaeConfig;
 use crate::model::weights;
-use crate::protocol::{CheckpointSummary, EpochReport, Evaluation, Origin, TuneEvent};
+use crate::protocol::{CheckpointSummary, EpochReport, Evaluation, Origin, RANDOM_WEIGHTS, TuneEvent};
 use crate::storage::checkpoint::WEIGHTS;
 use crate::storage::preprocessor::preprocessor_json;
 use crate::storage::retention::best_of_run;
@@ -79,7 +79,7 @@ pub async fn tune<Store: CheckpointStore>(
     let (seconds, seed) = (settings.clip_seconds, settings.seed);
     let (loaded, origin) = match &settings.start {
         StartFrom::Size(size) => {
-            let origin = Origin { source: "random weights".into(), ..Origin::default() };
+            let origin = Origin { source: RANDOM_WEIGHTS.into(), ..Origin::default() };
             (LoadedModel::fresh(*size, &data.classes, seconds, seed, &device), origin)
         }
         start => {

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use crate::dataset::Split;
 use crate::model::config::VideoMaeConfig;
-use crate::protocol::Evaluation;
+use crate::protocol::{Evaluation, RANDOM_WEIGHTS};
 use crate::storage::Checkpoint;
 use crate::train::record::{Outcomes, RunRecord};
 
@@ -83,6 +83,9 @@ fn front_matter(checkpoint: &Checkpoint) -> String {
 
 fn provenance(checkpoint: &Checkpoint) -> String {
     let origin = &checkpoint.summary.origin;
+    if origin.source == RANDOM_WEIGHTS {
+        return "Trained with Cliptune from random weights: nobody else's licence applies to it.\n".into();
+    }
     let source = if origin.source.is_empty() { "unknown" } else { &origin.source };
     let revision =
         origin.revision.as_ref().map_or(String::new(), |revision| format!(", revision `{}`", escaped(revision)));

@@ -74,7 +74,7 @@ impl TuneSettings {
 
     /// Good settings for the starter model.
     pub fn for_starter() -> Self {
-        Self { start: StartFrom::Starter, epochs: 30, ..Self::for_size(ModelSize::Micro) }
+        Self { start: StartFrom::Starter, epochs: 20, ..Self::for_size(ModelSize::Micro) }
     }
 
     /// Good settings for going on from trained weights: the guide's own.
