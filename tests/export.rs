@@ -219,7 +219,7 @@ fn the_card_names_licence_and_base_model_where_they_are_known() {
     let export = Export::of(&checkpoint, Numbers::F32);
     let (front, text) = export.card();
     assert!(!front.contains("license:") && !front.contains("base_model:"), "{front}");
-    assert!(text.contains("No licence is known"), "{text}");
+    assert!(text.contains("nobody else's licence"), "{text}");
 
     checkpoint.summary.origin = Origin {
         source: "MCG-NJU/videomae-base".into(),

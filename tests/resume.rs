@@ -45,11 +45,11 @@ fn weights(checkpoint: &Checkpoint) -> Vec<u8> {
     block_on(checkpoint.weights[0].1.read_all()).unwrap()
 }
 
-/// All of a step's numbers that do not depend on the clock, to the bit.
-fn steps(events: &[TuneEvent]) -> Vec<(usize, usize, u32, u32, u64, u32)> {
+/// All of a step's numbers that do not depend on the clock, to the bit of a 32-bit float.
+fn steps(events: &[TuneEvent]) -> Vec<(usize, usize, [u32; 4])> {
     let number = |step: &StepReport| {
         let StepReport { step, epoch, loss, accuracy, learning_rate, gradient_norm, .. } = *step;
-        (step, epoch, loss.to_bits(), accuracy.to_bits(), learning_rate.to_bits(), gradient_norm.to_bits())
+        (step, epoch, [loss, accuracy, learning_rate as f32, gradient_norm].map(f32::to_bits))
     };
     events
         .iter()
@@ -81,7 +81,8 @@ impl Whole {
 
     /// A run of two parts that told `first` and `second`, with checkpoints in `other`, is this run.
     fn assert_same(&self, other: &Store, best: &str, first: &[TuneEvent], second: &[TuneEvent], what: &str) {
-        assert_eq!([steps(first), steps(second)].concat(), steps(&self.events), "{what}: the steps");
+        assert!(steps(second).starts_with(&steps(first)), "{what}: what happened before is told again");
+        assert_eq!(steps(second), steps(&self.events), "{what}: the steps");
         assert_eq!(tested(second), tested(&self.events), "{what}: the test");
         let best = other.load(best).summary;
         assert_eq!((best.epoch, best.test), (self.best.epoch, self.best.test), "{what}: the best");
@@ -134,10 +135,11 @@ fn a_run_that_is_stopped_twice_and_adds_batches_up_goes_on_the_same() {
     let before = store.list();
     let (stopped, nothing) = resume(&store.list()[0].id, &whole.data, &store.store, at_its_start);
     stopped.unwrap();
-    assert!(steps(&nothing).is_empty());
+    assert_eq!(steps(&nothing), steps(&second));
     assert_eq!(store.list(), before);
     let (best, third) = resume(&store.list()[0].id, &whole.data, &store.store, to_the_end);
-    whole.assert_same(&store, &best.unwrap(), &[first, second].concat(), &third, "stopped twice");
+    assert!(steps(&second).starts_with(&steps(&first)));
+    whole.assert_same(&store, &best.unwrap(), &second, &third, "stopped twice");
 }
 
 /// Exports a checkpoint and brings it to another store.
@@ -181,7 +183,8 @@ fn a_half_trained_export_goes_on_elsewhere_as_if_it_had_never_left() {
     let other = elsewhere(&store.newest());
     let (best, second) = resume("elsewhere", &whole.data, &other.store, to_the_end);
     best.unwrap();
-    assert_eq!([steps(&first), steps(&second)].concat(), steps(&whole.events));
+    assert!(steps(&second).starts_with(&steps(&first)));
+    assert_eq!(steps(&second), steps(&whole.events));
     let (ours, theirs) = (other.newest(), whole.store.newest());
     assert!(weights(&ours) == weights(&theirs));
     assert_eq!(ours.record, theirs.record);

@@ -16,7 +16,7 @@ use super::loaded::{LoadedModel, OpenError};
 use super::starter;
 use crate::model::config::VideoMaeConfig;
 use crate::model::weights;
-use crate::protocol::{CheckpointSummary, EpochReport, Evaluation, Origin, RANDOM_WEIGHTS, TuneEvent};
+use crate::protocol::{CheckpointSummary, EpochReport, Evaluation, Origin, RANDOM_WEIGHTS, StepReport, TuneEvent};
 use crate::storage::checkpoint::WEIGHTS;
 use crate::storage::preprocessor::preprocessor_json;
 use crate::storage::retention::best_of_run;
@@ -240,6 +240,29 @@ impl<Store, Report> Keeper<'_, Store, Report> {
         }
     }
 
+    /// What happened before a run went on, so that its curves are whole.
+    fn retell(&mut self)
+    where
+        Report: FnMut(TuneEvent),
+    {
+        for (index, step) in self.record.steps.iter().enumerate() {
+            (self.report)(TuneEvent::Step(StepReport {
+                step: index + 1,
+                epoch: step.epoch,
+                loss: step.loss,
+                accuracy: step.accuracy,
+                learning_rate: step.learning_rate,
+                gradient_norm: step.gradient_norm,
+                clips_per_second: 0.0,
+                seconds_left: None,
+            }));
+        }
+        let Progress { epoch, drawn, .. } = self.record.progress;
+        for complete in self.record.epochs.iter().filter(|report| drawn == 0 || report.epoch < epoch) {
+            (self.report)(TuneEvent::Epoch(complete.clone()));
+        }
+    }
+
     /// An epoch that is trained on after a stop is told once, as a whole.
     fn tell_epoch(&mut self, epoch: EpochReport) {
         self.record.epochs.retain(|other| other.epoch != epoch.epoch);
@@ -267,14 +290,20 @@ impl<Store: CheckpointStore, Report: FnMut(TuneEvent)> Observer for Keeper<'_, S
     fn event(&mut self, event: TuneEvent) {
         match &event {
             TuneEvent::Step(step) => self.record.steps.push(StepRecord {
+                epoch: step.epoch,
                 loss: step.loss,
+                accuracy: step.accuracy,
                 learning_rate: step.learning_rate,
                 gradient_norm: step.gradient_norm,
             }),
             TuneEvent::Epoch(epoch) => self.tell_epoch(epoch.clone()),
             _ => {}
         }
+        let begins = matches!(event, TuneEvent::Started { .. });
         (self.report)(event);
+        if begins {
+            self.retell();
+        }
     }
 
     async fn checkpoint(&mut self, moment: Moment<'_>) -> Result<(), TuneError> {

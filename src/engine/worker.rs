@@ -252,8 +252,12 @@ impl Engine {
 
     async fn import_checkpoint(&self, job: JobId, paths: Vec<String>, files: Vec<File>) -> Outcome {
         let first = paths.first().ok_or("No file came with the request. Choose the files again.")?;
-        // The folder that was chosen, or the one file.
-        let name = first.split(['/', '\\']).next().unwrap_or(first).to_string();
+        // The folder that was chosen, or the one file; loose files tell no name.
+        let name = match first.split_once(['/', '\\']) {
+            Some((folder, _)) => folder.to_string(),
+            None if paths.len() == 1 => first.clone(),
+            None => "model".to_string(),
+        };
         let chosen: Vec<NamedFile> =
             paths.iter().cloned().zip(files).map(|(path, file)| (path, web_sys::Blob::from(file).into())).collect();
         let origin = Origin { source: name.clone(), ..Origin::default() };

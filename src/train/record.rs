@@ -90,7 +90,11 @@ pub struct ManifestVideo {
 /// One optimizer step, as the Trainer's log has it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
+    /// From 1.
+    pub epoch: usize,
     pub loss: f32,
+    /// Share of the step's clips that were classified rightly, 0 to 1.
+    pub accuracy: f32,
     pub learning_rate: f64,
     pub gradient_norm: f32,
 }
@@ -228,7 +232,9 @@ mod tests {
     fn all_that_a_run_computes_with_is_read_as_it_was_written_to_the_last_bit() {
         let evaluation = Evaluation { split: Split::Validation, loss: 0.1, accuracy: 1.0 / 3.0, videos: 3 };
         let steps = (1..1000u16).map(|step| StepRecord {
+            epoch: usize::from(step).div_ceil(3),
             loss: f32::from(step).sqrt(),
+            accuracy: 1.0 / f32::from(step),
             learning_rate: f64::from(step) / 1e5,
             gradient_norm: 1.0 / f32::from(step),
         });

@@ -96,7 +96,7 @@ const fn classifier(
     Published { name, shape, trained: Trained::Classifier { on, accuracy } }
 }
 
-/// Accuracy from the model cards, which repeat the authors' model zoo; small on Something-Something from the zoo.
+/// Accuracy from the authors' model zoo when these files were published; it gives base and large a little more since.
 static MODELS: [Published; 8] = [
     classifier("videomae-small-finetuned-kinetics", SMALL, KINETICS, (79.0, 93.8)),
     classifier("videomae-base-finetuned-kinetics", BASE, KINETICS, (80.9, 94.7)),
