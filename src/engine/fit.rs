@@ -22,8 +22,10 @@ pub enum Limits {
     Gpu { largest_buffer: u64 },
 }
 
-/// Estimates what a model takes to classify one clip, and to train on batches of so many.
-pub fn estimate(config: &VideoMaeConfig, batch: usize, limits: Limits) -> Fit {
+/// Estimates what a model takes to classify one clip, and to train on batches of so many; refuses what does not fit,
+/// training only where a batch is given.
+pub fn estimate(config: &VideoMaeConfig, batch: Option<usize>, limits: Limits) -> Fit {
+    let (trains, batch) = (batch.is_some(), batch.unwrap_or(1));
     let shapes = expected(config);
     let count = |shape: &[usize]| shape.iter().fold(1u64, |product, &side| product.saturating_mul(side as u64));
     let parameters: u64 = shapes.iter().map(|(_, shape)| count(shape)).sum();
@@ -45,7 +47,7 @@ pub fn estimate(config: &VideoMaeConfig, batch: usize, limits: Limits) -> Fit {
             gigabytes(largest_buffer(1)),
             gigabytes(most)
         )),
-        Limits::Gpu { largest_buffer: most } if largest_buffer(batch as u64) > most => Some(format!(
+        Limits::Gpu { largest_buffer: most } if trains && largest_buffer(batch as u64) > most => Some(format!(
             "A batch of {batch} needs a buffer of {}, and this GPU allows {}. Choose a smaller batch.",
             gigabytes(largest_buffer(batch as u64)),
             gigabytes(most)
@@ -54,7 +56,7 @@ pub fn estimate(config: &VideoMaeConfig, batch: usize, limits: Limits) -> Fit {
             "This model needs about {}, more than a page may use on the CPU. Choose a smaller one, or a device with a GPU.",
             gigabytes(inference_bytes)
         )),
-        Limits::Wasm if training_bytes > CPU_BYTES => Some(format!(
+        Limits::Wasm if trains && training_bytes > CPU_BYTES => Some(format!(
             "Training it with a batch of {batch} needs about {}, more than a page may use on the CPU. Choose a smaller batch or model, or a device with a GPU.",
             gigabytes(training_bytes)
         )),
@@ -78,7 +80,7 @@ mod tests {
 
     #[test]
     fn the_published_sizes_have_the_published_numbers_of_parameters() {
-        let fit = |size| estimate(&config(size), 1, Limits::None);
+        let fit = |size| estimate(&config(size), Some(1), Limits::None);
         // shared/golden/shapes: videomae-small-finetuned-kinetics, videomae-base-finetuned-kinetics.
         assert_eq!(fit(ModelSize::Small).parameters, 22_033_936);
         assert_eq!(fit(ModelSize::Base).parameters, 86_534_800);
@@ -88,12 +90,13 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused_with_what_to_change() {
         let small_gpu = Limits::Gpu { largest_buffer: 128 << 20 };
-        assert_eq!(estimate(&config(ModelSize::Micro), 8, small_gpu).refusal, None);
-        assert_eq!(estimate(&config(ModelSize::Base), 1, small_gpu).refusal, None);
-        let refusal = estimate(&config(ModelSize::Base), 2, small_gpu).refusal.unwrap();
+        assert_eq!(estimate(&config(ModelSize::Micro), Some(8), small_gpu).refusal, None);
+        assert_eq!(estimate(&config(ModelSize::Base), Some(1), small_gpu).refusal, None);
+        let refusal = estimate(&config(ModelSize::Base), Some(2), small_gpu).refusal.unwrap();
         assert!(refusal.contains("smaller batch"), "{refusal}");
-        let refusal = estimate(&config(ModelSize::Base), 1, Limits::Wasm).refusal.unwrap();
+        let refusal = estimate(&config(ModelSize::Base), Some(1), Limits::Wasm).refusal.unwrap();
         assert!(refusal.contains("CPU"), "{refusal}");
+        assert_eq!(estimate(&config(ModelSize::Base), None, Limits::Wasm).refusal, None, "it classifies all the same");
     }
 
     #[test]
@@ -101,6 +104,6 @@ mod tests {
         let mut absurd =
             VideoMaeConfig { hidden_size: 1 << 16, intermediate_size: 1 << 16, ..VideoMaeConfig::default() };
         absurd.num_frames = 1 << 16;
-        assert!(estimate(&absurd, 256, Limits::Wasm).refusal.is_some());
+        assert!(estimate(&absurd, Some(256), Limits::Wasm).refusal.is_some());
     }
 }

@@ -208,6 +208,9 @@ impl Engine {
             return Err("A model is being fine-tuned already. Wait until it is done, or stop it.".into());
         }
         let _claim = Claim::new(&self.tuning);
+        if let Run::New(settings) = run {
+            self.refuse_what_does_not_fit(&self.config_of(&settings.start).await?, Some(settings.batch))?;
+        }
         let report = |event| self.report(job, Event::Tune(event));
         let place = tuning::Workplace { folder: &folder, store: &self.store, device: &device, stop };
         let ended = match run {
@@ -225,12 +228,21 @@ impl Engine {
         }
     }
 
+    async fn config_of(&self, start: &StartFrom) -> Result<VideoMaeConfig, String> {
+        match start {
+            StartFrom::Size(size) => Ok(size.config(&[])),
+            start => VideoMaeConfig::from_json(&self.beginning(start).await?.config).map_err(sentence),
+        }
+    }
+
+    /// Before its weights are loaded: memory that is not there would end the engine.
+    fn refuse_what_does_not_fit(&self, config: &VideoMaeConfig, batch: Option<usize>) -> Outcome {
+        fit::estimate(config, batch, self.limits.get()).refusal.map_or(Ok(()), Err)
+    }
+
     async fn ask_fit(&self, job: JobId, start: &StartFrom, batch: usize) -> Outcome {
-        let config = match start {
-            StartFrom::Size(size) => size.config(&[]),
-            start => VideoMaeConfig::from_json(&self.beginning(start).await?.config).map_err(sentence)?,
-        };
-        self.report(job, Event::Fit(fit::estimate(&config, batch, self.limits.get())));
+        let config = self.config_of(start).await?;
+        self.report(job, Event::Fit(fit::estimate(&config, Some(batch), self.limits.get())));
         Ok(())
     }
 
@@ -331,6 +343,7 @@ impl Engine {
             return Ok(loaded.clone());
         }
         let checkpoint = self.store.load(id).await.map_err(sentence)?;
+        self.refuse_what_does_not_fit(&VideoMaeConfig::from_json(&checkpoint.config).map_err(sentence)?, None)?;
         let loaded = LoadedModel::open(&checkpoint, device).await.map_err(sentence)?;
         let loader = ClipLoader::new(loaded.shape, loaded.clip_seconds);
         let loaded = Rc::new((loaded, loader));
