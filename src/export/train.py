@@ -76,37 +76,46 @@ def locate(folder, videos, skip_missing):
     return found
 
 
-def duration(path):
-    """Of the first video stream, in seconds."""
+def timeline(path):
+    """When the first frame is shown, and how long from then to the last one's end: seconds of the file's own time."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
+        first = next((frame.time for frame in container.decode(stream) if frame.time is not None), None)
+        if first is None:
+            raise RuntimeError("no frame of it can be decoded")
         if stream.duration:
-            return float(stream.duration * stream.time_base)
-        if container.duration:
-            return container.duration / av.time_base
-        # Browsers' own recordings do not say.
-        ends = [packet.pts + (packet.duration or 0) for packet in container.demux(stream) if packet.pts is not None]
-        return float((max(ends, default=0) - (stream.start_time or 0)) * stream.time_base)
+            end = float(((stream.start_time or 0) + stream.duration) * stream.time_base)
+        elif container.duration:
+            end = ((container.start_time or 0) + container.duration) / av.time_base
+        else:
+            # Browsers' own recordings do not say.
+            ends = [packet.pts + (packet.duration or 0) for packet in container.demux(stream) if packet.pts is not None]
+            end = float(max(ends, default=0) * stream.time_base)
+        return first, end - first
 
 
 def decode(path, start, end, seek):
-    """Frames and their seconds from the first one: from a key frame before `start`, or from the first, to `end`."""
+    """Frames and their times: from a key frame before `start`, or from the first frame, to `end`."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        first = float((stream.start_time or 0) * stream.time_base)
         if seek:
-            container.seek(int((first + start) / stream.time_base), stream=stream)
+            container.seek(int(start / stream.time_base), stream=stream)
         for frame in container.decode(stream):
             if frame.time is not None:
-                yield frame, frame.time - first
-                if frame.time - first >= end:
+                yield frame, frame.time
+                if frame.time >= end:
                     return
 
 
-def read_frames(path, start, seconds, count):
-    """`count` frames, evenly by number, of those with start <= time < start + seconds; upright: [T, H, W, 3] u8."""
+def read_frames(path, place, seconds, count):
+    """`count` frames, evenly by number, of those shown in `seconds`; upright: [T, H, W, 3] u8.
+
+    `place` is where the seconds begin: 0 at the first frame, 1 as late as they all fit.
+    """
+    first, length = timeline(path)
+    start = first + place * max(length - seconds, 0)
     # Some files cannot be sought in.
-    for seek in (start > 1, False):
+    for seek in (start > first + 1, False):
         inside, nearest, earliest = [], None, math.inf
         for frame, time in decode(path, start, start + seconds, seek):
             earliest = min(earliest, time)
@@ -116,8 +125,6 @@ def read_frames(path, start, seconds, count):
                 nearest = frame, time
         if earliest <= start:
             break
-    if nearest is None:
-        raise RuntimeError("no frame of it can be decoded")
     inside = inside or [nearest[0]]
     chosen = [index * (len(inside) - 1) // max(count - 1, 1) for index in range(count)]
     pictures = {index: inside[index].to_ndarray(format="rgb24") for index in set(chosen)}
@@ -155,11 +162,11 @@ class Clips(torch.utils.data.Dataset):
         return len(self.videos)
 
     def __getitem__(self, index):
-        (path, label), seconds = self.videos[index], self.settings["clip_seconds"]
+        path, label = self.videos[index]
         draw = random.Random(f"{self.settings['seed']} {self.epoch} {index}")
         place = draw.random() if self.training else 0.5
         try:
-            frames = read_frames(path, place * max(duration(path) - seconds, 0), seconds, self.frames)
+            frames = read_frames(path, place, self.settings["clip_seconds"], self.frames)
         except (av.error.FFmpegError, IndexError, RuntimeError) as error:
             raise RuntimeError(f"{path} cannot be used: {error}. Take it out of {RUN}.") from error
         return self.training_pixels(frames, draw) if self.training else self.evaluation_pixels(frames), label
@@ -288,14 +295,15 @@ def train_epoch(accelerator, run, model, optimizer, loader, epoch, steps):
             group["lr"] = rate
         together = list(itertools.islice(batches, settings["accumulation"]))
         sums, norm = train_step(accelerator, model, optimizer, together, settings["max_grad_norm"])
-        loss = sums["loss"] / sums["clips"]
+        loss, accuracy = sums["loss"] / sums["clips"], sums["right"] / sums["clips"]
         if not math.isfinite(loss):
             raise SystemExit(f"The loss is not a number at step {done + 1}. Choose a smaller --learning-rate.")
         progress["step"] += 1
         progress["drawn"] += sums["clips"]
         progress["sums"] = {name: progress["sums"][name] + value for name, value in sums.items()}
-        run["steps"].append({"loss": loss, "learning_rate": rate, "gradient_norm": norm})
-        accelerator.print(json.dumps({"epoch": epoch, "step": done + 1, "of": total, **run["steps"][-1]}))
+        log = {"epoch": epoch, "loss": loss, "accuracy": accuracy, "learning_rate": rate, "gradient_norm": norm}
+        run["steps"].append(log)
+        accelerator.print(json.dumps({"step": done + 1, "of": total, **log}))
 
 
 def train(accelerator, arguments, run, model, optimizer, processor, loaders):

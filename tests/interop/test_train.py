@@ -100,7 +100,7 @@ def test_an_evaluation_finds_what_cliptune_found(exported, data):
     print(f"validation loss {theirs['loss']:.6f}, Cliptune's {ours['loss']:.6f}")
     assert theirs["videos"] == ours["videos"]
     assert theirs["accuracy"] == pytest.approx(ours["accuracy"])
-    assert theirs["loss"] == pytest.approx(ours["loss"], abs=2e-3)
+    assert theirs["loss"] == pytest.approx(ours["loss"], abs=5e-3)
 
 
 def test_a_stopped_run_goes_on_where_it_stood(stopped, data, tmp_path):
