@@ -25,12 +25,14 @@ test("a new version of the page takes over on the next load", { timeout: 3 * 60_
   await page.page.evaluate(async () => {
     const registration = await navigator.serviceWorker.getRegistration();
     await registration.update();
-    while (!registration.waiting) await new Promise((resolve) => setTimeout(resolve, 50));
+    const newer = registration.installing;
+    if (newer) await new Promise((resolve) => newer.addEventListener("statechange", resolve, { once: true }));
   });
   const second = page.page.locator("body[data-version=second]");
   assert.equal(await second.count(), 0);
   await page.page.reload();
   await second.waitFor({ timeout: 30_000 });
   await page.ready();
+  assert.equal(await page.page.evaluate(async () => (await caches.keys()).filter((name) => name.startsWith("cliptune-build-")).length), 1);
   page.assertNothingUncaught();
 });
