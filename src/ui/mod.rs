@@ -16,6 +16,7 @@ mod header;
 mod hub;
 mod models;
 mod origin;
+mod preview;
 mod published;
 mod sample;
 mod start_choice;

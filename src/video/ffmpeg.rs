@@ -18,6 +18,7 @@ use super::{
     Frame, VideoError, VideoInfo, VideoReader, nearest_frames,
     signature::{SIGNATURE_BYTES, Signature},
 };
+use crate::files::{FileError, FileSource};
 
 /// Two times nearer than this, in seconds, are one: ffprobe prints microseconds.
 const SAME_TIME: f64 = 5e-4;
@@ -46,6 +47,11 @@ impl VideoSource {
     /// The file's own name.
     pub fn name(&self) -> String {
         self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// The file's bytes, whatever they are.
+    pub fn bytes(&self) -> Result<FileSource, FileError> {
+        FileSource::open(&self.path)
     }
 }
 

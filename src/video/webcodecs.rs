@@ -16,6 +16,7 @@ use super::{
     signature::{SIGNATURE_BYTES, Signature},
     upright::Orientation,
 };
+use crate::files::{FileError, FileSource};
 
 /// No codec here keeps a frame back behind more than 16 later ones.
 const MOST_REORDERED: usize = 17;
@@ -42,6 +43,11 @@ impl VideoSource {
     /// The file's own name.
     pub fn name(&self) -> String {
         self.file.name()
+    }
+
+    /// The file's bytes, whatever they are.
+    pub fn bytes(&self) -> Result<FileSource, FileError> {
+        Ok(web_sys::Blob::from(self.file.clone()).into())
     }
 }
 
