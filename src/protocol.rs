@@ -337,7 +337,7 @@ pub struct Prediction {
 }
 
 /// Pixels as one run of bytes (a typed array in the browser) instead of a list of numbers.
-mod bytes {
+pub(crate) mod bytes {
     use serde::{Deserializer, Serializer, de};
 
     pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {

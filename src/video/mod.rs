@@ -4,8 +4,10 @@
 //! normalised clips ([`clip::ClipLoader`]). Reads lazily: the index, and the packets of the wanted frames.
 //! Never says which file an error is about: who asked knows, and adds it.
 
+pub mod avi;
 pub mod cache;
 pub mod clip;
+pub mod mpeg4;
 pub mod sampler;
 pub mod signature;
 pub mod thumbnail;

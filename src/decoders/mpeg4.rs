@@ -1,0 +1,58 @@
+//! MPEG-4 part 2 (ISO/IEC 14496-2) -> pictures, through `oxideav-mpeg4video`.
+//!
+//! Comes in: one coded VOP a packet, headers before it where the stream has them. Goes out: pictures of the size that
+//! the stream's headers tell. Never splits packed packets: who reads the container does (`video::mpeg4`).
+
+use oxideav_mpeg4video::{DecodeOptions, DecodedFrame, decoder::Mpeg4VideoDecoder};
+
+use super::colour::{Plane, Planes};
+use super::messages::{Colour, Picture, Stream};
+
+pub struct Mpeg4 {
+    decoder: Mpeg4VideoDecoder,
+    colour: Colour,
+}
+
+impl Mpeg4 {
+    pub fn new(stream: &Stream) -> Self {
+        // As XviD, DivX and ffmpeg decode, where they differ from the standard's text.
+        let mut decoder = Mpeg4VideoDecoder::with_options(DecodeOptions::ecosystem());
+        // Headers that do not parse here come again before the first VOP, or decoding it tells.
+        let _ = decoder.decode(&stream.description);
+        Self { decoder, colour: stream.colour }
+    }
+
+    pub fn decode(
+        &mut self,
+        packet: &[u8],
+        time: i64,
+        wanted: &dyn Fn(i64) -> bool,
+        pictures: &mut Vec<Picture>,
+    ) -> Result<(), String> {
+        let frames = self.decoder.decode_with_pts(packet, Some(time)).map_err(|error| error.to_string())?;
+        self.keep(&frames, wanted, pictures);
+        Ok(())
+    }
+
+    pub fn flush(&mut self, wanted: &dyn Fn(i64) -> bool, pictures: &mut Vec<Picture>) {
+        let frames = self.decoder.flush();
+        self.keep(&frames, wanted, pictures);
+    }
+
+    fn keep(&self, frames: &[DecodedFrame], wanted: &dyn Fn(i64) -> bool, pictures: &mut Vec<Picture>) {
+        let Some(headers) = self.decoder.vol() else { return };
+        for frame in frames {
+            let Some(time) = frame.pts().filter(|time| wanted(*time)) else { continue };
+            let plane = |samples, stride| Plane { samples, stride };
+            let chroma_stride = frame.width() / 2;
+            let planes = Planes {
+                luma: plane(frame.luma_samples(), frame.width()),
+                chroma: Some([plane(frame.cb_samples(), chroma_stride), plane(frame.cr_samples(), chroma_stride)]),
+                width: usize::from(headers.width).min(frame.width()),
+                height: usize::from(headers.height).min(frame.height()),
+                depth: 8,
+            };
+            pictures.push(planes.picture(time, self.colour));
+        }
+    }
+}

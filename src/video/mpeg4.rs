@@ -1,0 +1,263 @@
+//! MPEG-4 part 2 as containers carry it -> one VOP a packet, with the place at which it is shown.
+//!
+//! Comes in: a container's chunks in decoding order. Goes out: coded VOPs ([`Vop`]), and the order in which they are
+//! shown ([`Reorder`]). A chunk may hold two VOPs (DivX's packed B-frames) or an empty one that stands for nothing.
+//! Never decodes. After ISO/IEC 14496-2, 6.2.3 and 6.2.5.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+const START_CODE: [u8; 3] = [0, 0, 1];
+const VOP: u8 = 0xb6;
+const USER_DATA: u8 = 0xb2;
+const LAYERS: Range<u8> = 0x20..0x30;
+/// An empty VOP takes no more bytes than this, headers included (libavcodec's MAX_NVOP_SIZE).
+pub const LONGEST_EMPTY_VOP: u32 = 19;
+
+/// What the stream's headers tell about its VOPs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Headers {
+    /// Bits of a VOP's vop_time_increment; 0 before the first video object layer.
+    time_increment_bits: u32,
+    /// Chunks may hold two VOPs, as DivX's user data tells by a final `p`.
+    pub packed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Intra, predicted or sprite: shown after the bidirectional VOPs that follow it.
+    Anchor,
+    /// Shown at once.
+    Bidirectional,
+}
+
+/// A coded VOP of a chunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vop {
+    pub kind: Kind,
+    /// Its bytes in the chunk, with the headers before it.
+    pub bytes: Range<usize>,
+}
+
+impl Headers {
+    /// The coded VOPs of a chunk, in decoding order; empty ones are left out. Headers in the chunk are taken over.
+    pub fn vops(&mut self, chunk: &[u8]) -> Vec<Vop> {
+        let mut vops = Vec::new();
+        let mut start = None;
+        let mut codes = start_codes(chunk).peekable();
+        while let Some((place, code)) = codes.next() {
+            let end = codes.peek().map_or(chunk.len(), |(next, _)| *next);
+            let body = chunk.get(place + 4..end).unwrap_or_default();
+            let from = *start.get_or_insert(place);
+            match code {
+                VOP => {
+                    start = None;
+                    vops.extend(self.coded(body).map(|kind| Vop { kind, bytes: from..end }));
+                }
+                USER_DATA => self.packed |= is_packed(body),
+                layer if LAYERS.contains(&layer) => self.read_layer(body),
+                _ => {}
+            }
+        }
+        vops
+    }
+
+    /// None for an empty VOP. 6.2.5: vop_coding_type, modulo_time_base, vop_time_increment, vop_coded.
+    fn coded(&self, body: &[u8]) -> Option<Kind> {
+        let mut bits = Bits::new(body);
+        let kind = if bits.take(2)? == 2 { Kind::Bidirectional } else { Kind::Anchor };
+        while bits.take(1)? == 1 {}
+        bits.take(1)?;
+        bits.take(self.time_increment_bits)?;
+        bits.take(1)?;
+        (bits.take(1)? == 1).then_some(kind)
+    }
+
+    /// 6.2.3, up to vop_time_increment_resolution. A layer that ends before is passed over.
+    fn read_layer(&mut self, body: &[u8]) {
+        let read = || -> Option<u32> {
+            let mut bits = Bits::new(body);
+            bits.take(9)?;
+            let version = if bits.take(1)? == 1 { bits.take(7)? >> 3 } else { 1 };
+            const EXTENDED: u32 = 15;
+            if bits.take(4)? == EXTENDED {
+                bits.take(16)?;
+            }
+            if bits.take(1)? == 1 {
+                bits.take(3)?;
+                // vbv_parameters
+                if bits.take(1)? == 1 {
+                    bits.take(32)?;
+                    bits.take(32)?;
+                    bits.take(15)?;
+                }
+            }
+            const GREYSCALE: u32 = 3;
+            if bits.take(2)? == GREYSCALE && version != 1 {
+                bits.take(4)?;
+            }
+            bits.take(1)?;
+            bits.take(16)
+        };
+        if let Some(resolution) = read() {
+            self.time_increment_bits = (u32::BITS - resolution.saturating_sub(1).leading_zeros()).max(1);
+        }
+    }
+}
+
+/// Where start codes lie in `bytes`, with the byte that names each.
+fn start_codes(bytes: &[u8]) -> impl Iterator<Item = (usize, u8)> {
+    bytes.windows(4).enumerate().filter_map(|(place, window)| match window {
+        [zero, none, one, code] if [*zero, *none, *one] == START_CODE => Some((place, *code)),
+        _ => None,
+    })
+}
+
+/// `DivX503b1393p`: DivX writes its version and, where it packs B-frames, a `p`.
+fn is_packed(user_data: &[u8]) -> bool {
+    let text = user_data.split(|byte| *byte == 0).next().unwrap_or_default();
+    text.starts_with(b"DivX") && text.ends_with(b"p")
+}
+
+struct Bits<'a> {
+    bytes: &'a [u8],
+    place: usize,
+}
+
+impl<'a> Bits<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, place: 0 }
+    }
+
+    /// The next `count` bits, at most 32; none where the bytes end before.
+    fn take(&mut self, count: u32) -> Option<u32> {
+        let mut value = 0;
+        for _ in 0..count {
+            let byte = self.bytes.get(self.place / 8)?;
+            value = value << 1 | u32::from(byte >> (7 - self.place % 8) & 1);
+            self.place += 1;
+        }
+        Some(value)
+    }
+}
+
+/// Decoding order -> the order in which VOPs are shown: an anchor waits until the next one comes.
+#[derive(Debug)]
+pub struct Reorder<V> {
+    /// VOPs in decoding order, and the moments at which they are shown as far as these are known.
+    waiting: VecDeque<(V, Option<f64>)>,
+    /// The moments, in order, that nobody has taken.
+    moments: VecDeque<f64>,
+    /// Where the anchor that is not yet shown lies in `waiting`.
+    anchor: Option<usize>,
+}
+
+impl<V> Default for Reorder<V> {
+    fn default() -> Self {
+        Self { waiting: VecDeque::new(), moments: VecDeque::new(), anchor: None }
+    }
+}
+
+impl<V> Reorder<V> {
+    /// A moment at which a picture is shown. There is one for each VOP, and moments come in order.
+    pub fn moment(&mut self, seconds: f64) {
+        self.moments.push_back(seconds);
+    }
+
+    pub fn push(&mut self, vop: V, kind: Kind) {
+        if kind == Kind::Anchor {
+            self.show_anchor();
+            self.anchor = Some(self.waiting.len());
+            self.waiting.push_back((vop, None));
+        } else {
+            let shown = self.moments.pop_front();
+            self.waiting.push_back((vop, shown));
+        }
+    }
+
+    /// No more VOPs come.
+    pub fn finish(&mut self) {
+        self.show_anchor();
+    }
+
+    fn show_anchor(&mut self) {
+        if let Some(index) = self.anchor.take()
+            && let Some((_, shown)) = self.waiting.get_mut(index)
+        {
+            *shown = self.moments.pop_front();
+        }
+    }
+
+    /// The next VOP in decoding order, once it is known when it is shown.
+    pub fn pop(&mut self) -> Option<(V, f64)> {
+        self.waiting.front()?.1?;
+        let (vop, shown) = self.waiting.pop_front()?;
+        self.anchor = self.anchor.and_then(|index| index.checked_sub(1));
+        Some((vop, shown?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// XviD's headers of a 180x144 stream at 25 frames a second, from Weizmann's set.
+    const LAYER: [u8; 22] = [
+        0, 0, 1, 0x20, 0, 0xc8, 0x88, 0x80, 0x0f, 0x51, 0x10, 0xb4, 0x24, 0x20, 0xa3, 0, 0, 1, 0xb2, b'X', b'v', b'i',
+    ];
+
+    fn vop(kind: u8, coded: bool) -> Vec<u8> {
+        // Type, one modulo bit of 0, marker, 15 bits of increment (resolution 30000), marker, coded.
+        let bits = u32::from(kind) << 30 | 1 << 28 | 1 << 12 | u32::from(coded) << 11;
+        [[0, 0, 1, VOP].as_slice(), &bits.to_be_bytes()].concat()
+    }
+
+    fn layer(resolution: u16) -> Vec<u8> {
+        // 9 bits, no identifier, square pixels, no control, rectangular, marker, resolution, marker.
+        let bits = u64::from(1u8) << 50 | 1 << 44 | u64::from(resolution) << 28 | 1 << 27;
+        [[0, 0, 1, 0x20].as_slice(), &bits.to_be_bytes()].concat()
+    }
+
+    #[test]
+    fn packed_chunks_come_apart_and_empty_vops_are_left_out() {
+        let mut headers = Headers::default();
+        let chunk = [layer(30000), vop(1, true), vop(2, true)].concat();
+        let vops = headers.vops(&chunk);
+        assert_eq!(headers.time_increment_bits, 15);
+        assert_eq!(vops.iter().map(|vop| vop.kind).collect::<Vec<_>>(), [Kind::Anchor, Kind::Bidirectional]);
+        assert_eq!(vops[0].bytes, 0..20);
+        assert_eq!(vops[1].bytes, 20..28);
+        assert!(headers.vops(&vop(1, false)).is_empty());
+        assert!(headers.vops(&[0, 0, 1, VOP]).is_empty());
+        assert!(headers.vops(&[]).is_empty());
+        assert!(!headers.packed);
+        headers.vops(&[[0, 0, 1, USER_DATA].as_slice(), b"DivX503b1393p\0"].concat());
+        assert!(headers.packed);
+    }
+
+    #[test]
+    fn a_layer_that_is_cut_off_at_any_byte_changes_nothing() {
+        for length in 0..LAYER.len() {
+            Headers::default().vops(&LAYER[..length]);
+        }
+    }
+
+    #[test]
+    fn anchors_are_shown_after_the_bidirectional_vops_that_follow_them() {
+        let mut order = Reorder::default();
+        let mut shown = Vec::new();
+        for (index, (name, kind)) in
+            [("I0", Kind::Anchor), ("P3", Kind::Anchor), ("B1", Kind::Bidirectional), ("B2", Kind::Bidirectional)]
+                .into_iter()
+                .enumerate()
+        {
+            order.moment(index as f64);
+            order.push(name, kind);
+            shown.extend(std::iter::from_fn(|| order.pop()));
+        }
+        assert_eq!(shown, [("I0", 0.0)]);
+        order.finish();
+        shown.extend(std::iter::from_fn(|| order.pop()));
+        assert_eq!(shown, [("I0", 0.0), ("P3", 3.0), ("B1", 1.0), ("B2", 2.0)]);
+    }
+}
