@@ -45,9 +45,9 @@ pub enum Command {
     /// Look at a folder. The `File` handles travel beside the message, one for each path (relative, `/` between parts).
     /// Answers: [`Event::Importing`], [`Event::Imported`], then a [`Event::Thumbnail`] for each class.
     Import { paths: Vec<String> },
-    /// One training clip of an imported video, as the model will see it. `video` counts into [`Catalogue::videos`].
-    /// Answer: [`Event::Preview`].
-    Preview { video: usize, settings: TuneSettings, seed: u64 },
+    /// A training clip as the model will see it, of the `round`-th video of a class, those to train on first. The seed
+    /// decides all that is random. Answer: [`Event::Preview`].
+    Preview { class: String, round: usize, settings: TuneSettings, seed: u64 },
     /// Fine-tune on the imported folder. Answers: a stream of [`TuneEvent`]s.
     Tune { settings: TuneSettings },
     /// Goes on with the run of a checkpoint where it stood, on the same imported folder. Answers: as for `Tune`.
@@ -93,7 +93,11 @@ pub enum Event {
         class: String,
         picture: Picture,
     },
-    Preview(ClipPicture),
+    /// With the video's path.
+    Preview {
+        clip: ClipPicture,
+        path: String,
+    },
     Tune(TuneEvent),
     Checkpoints(Vec<CheckpointSummary>),
     Exported {
@@ -213,8 +217,9 @@ pub struct Picture {
 /// A clip after sampling, crop, flip and normalisation, un-normalised for the eye.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClipPicture {
-    pub video: usize,
     pub frames: Vec<Picture>,
+    /// Width and height of the video itself, in pixels.
+    pub size: [u32; 2],
     /// How long the clip lasts in the video, in seconds.
     pub seconds: f64,
 }
@@ -235,6 +240,8 @@ pub enum TuneEvent {
     Saved(Box<CheckpointSummary>),
     /// A video that could not be decoded; the job goes on without it.
     LeftOut(Unusable),
+    /// A sentence about the data, told once a run.
+    Warning(String),
     /// The best checkpoint on the test split.
     Tested(Evaluation),
 }

@@ -2,11 +2,13 @@
 //! decoded (tests/fixtures/video).
 #![cfg(target_family = "wasm")]
 
+use cliptune::train::augmentation::Augmentation;
 use cliptune::video::{
     Frame, Video, VideoError, VideoReader, VideoSource,
     clip::{ClipLoader, ClipShape, IMAGENET_MEAN, IMAGENET_STD, View},
     probe,
     thumbnail::thumbnail,
+    views::TestView,
 };
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -142,11 +144,13 @@ async fn clips_and_thumbnails_load() {
     let shape = ClipShape { frames: 8, height: 32, width: 32, mean: IMAGENET_MEAN, std: IMAGENET_STD };
     let loader = ClipLoader::new(shape, 1.0);
     let video = source("a.webm", fixture!("vp9.webm"));
-    for view in [View::Evaluation { index: 0, count: 1 }, View::Training { seed: 3, horizontal_flip: true }] {
+    for view in
+        [View::Evaluation(TestView::spread(0, 1)), View::Training { seed: 3, augmentation: Augmentation::default() }]
+    {
         let clip = loader.load(&video, &view).await.unwrap();
         assert_eq!(clip.pixels.len(), 8 * 3 * 32 * 32);
         assert_eq!(clip, loader.load(&video, &view).await.unwrap());
-        assert_eq!(loader.picture(&clip, 5).frames.len(), 8);
+        assert_eq!(loader.picture(&clip).frames.len(), 8);
     }
     let picture = thumbnail(&video).await.unwrap();
     assert_eq!((picture.width, picture.height), (70, 50));

@@ -9,11 +9,13 @@ use std::{
 };
 
 use cliptune::dataset::layout::lay_out;
+use cliptune::train::augmentation::Augmentation;
 use cliptune::video::{
     Frame, Video, VideoError, VideoReader, VideoSource,
     clip::{ClipLoader, ClipShape, IMAGENET_MEAN, IMAGENET_STD, View},
     probe,
     thumbnail::thumbnail,
+    views::TestView,
 };
 use pollster::block_on;
 
@@ -107,13 +109,14 @@ fn a_file_that_cannot_be_used_says_why() {
 fn clips_are_reproducible_and_the_cache_changes_nothing() {
     let shape = ClipShape { frames: 8, height: 32, width: 48, mean: IMAGENET_MEAN, std: IMAGENET_STD };
     let video = source(&fixture("h264-b-frames.mp4"));
+    let info = block_on(probe(&video)).unwrap();
     let load = |loader: &ClipLoader, view: &View| block_on(loader.load(&video, view)).unwrap();
     let warm = ClipLoader::new(shape, 1.0);
     let views = [
-        View::Training { seed: 1, horizontal_flip: true },
-        View::Training { seed: 2, horizontal_flip: true },
-        View::Evaluation { index: 0, count: 1 },
-        View::Evaluation { index: 1, count: 2 },
+        View::Training { seed: 1, augmentation: Augmentation::default() },
+        View::Training { seed: 2, augmentation: Augmentation::default() },
+        View::Evaluation(TestView::spread(0, 1)),
+        View::Evaluation(TestView::spread(1, 2)),
     ];
     for view in views {
         let clip = load(&warm, &view);
@@ -121,8 +124,8 @@ fn clips_are_reproducible_and_the_cache_changes_nothing() {
         assert!(clip.pixels.iter().all(|value| value.is_finite()));
         assert_eq!(clip, load(&warm, &view));
         assert_eq!(clip, load(&ClipLoader::new(shape, 1.0), &view));
-        let picture = warm.picture(&clip, 3);
-        assert_eq!((picture.video, picture.frames.len()), (3, 8));
+        let picture = warm.picture(&clip);
+        assert_eq!((picture.size, picture.frames.len()), ([info.width, info.height], 8));
     }
     assert_ne!(load(&warm, &views[0]).pixels, load(&warm, &views[1]).pixels);
     assert!((load(&warm, &views[2]).start - 0.5).abs() < 0.01);
@@ -147,7 +150,7 @@ fn a_video_too_large_to_keep_gives_the_same_frames_as_its_whole() {
     assert!(sought[..] == whole[whole.len() - sought.len()..]);
     let shape = ClipShape { frames: 4, height: 64, width: 64, mean: IMAGENET_MEAN, std: IMAGENET_STD };
     let loader = ClipLoader::new(shape, 1.0);
-    let view = View::Evaluation { index: 0, count: 1 };
+    let view = View::Evaluation(TestView::spread(0, 1));
     let clip = block_on(loader.load(&source(&path), &view)).unwrap();
     assert_eq!(clip.pixels.len(), 4 * 3 * 64 * 64);
     assert_eq!(block_on(thumbnail(&source(&path))).map(|picture| (picture.width, picture.height)), Ok((90, 160)));

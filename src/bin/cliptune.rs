@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use cliptune::dataset::direction::names_direction;
 use cliptune::engine::classification::classify;
 use cliptune::engine::folder::Folder;
 use cliptune::engine::loaded::LoadedModel;
@@ -24,6 +25,7 @@ use cliptune::storage::{Checkpoint, CheckpointStore};
 use cliptune::train::settings::TuneSettings;
 use cliptune::video::VideoSource;
 use cliptune::video::clip::ClipLoader;
+use cliptune::video::views::TestViews;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 #[derive(Parser)]
@@ -72,6 +74,9 @@ enum Command {
         /// How many labels to print.
         #[arg(long, default_value_t = 5)]
         top: usize,
+        /// How to look at a clip: spread, guide, dense, constant, kinetics, something-something, pipeline or pipeline-4.
+        #[arg(long, value_parser = views, default_value = "spread")]
+        views: TestViews,
     },
     /// Write a model as one zip in Hugging Face's layout; MODEL is a checkpoint's folder, a Hub model's, or a zip.
     Export {
@@ -118,12 +123,40 @@ struct Tune {
     /// Mirror half of the training clips.
     #[arg(long)]
     horizontal_flip: Option<bool>,
+    /// Classes that are never mirrored, separated by commas; without it, those whose names speak of a direction.
+    #[arg(long, value_delimiter = ',')]
+    unmirrored: Option<Vec<String>>,
+    /// The least short side before the crop, in pixels, for pictures of 224.
+    #[arg(long)]
+    short_side_least: Option<usize>,
+    /// The greatest.
+    #[arg(long)]
+    short_side_most: Option<usize>,
+    /// How much the brightness changes at random, as in torchvision's ColorJitter; so the next three.
+    #[arg(long)]
+    brightness: Option<f64>,
+    #[arg(long)]
+    contrast: Option<f64>,
+    #[arg(long)]
+    saturation: Option<f64>,
+    #[arg(long)]
+    hue: Option<f64>,
+    /// Draw the colours' changes for each frame, not once for the clip.
+    #[arg(long)]
+    colours_per_frame: bool,
     #[arg(long)]
     seed: Option<u64>,
 }
 
 fn size(name: &str) -> Result<ModelSize, String> {
     ModelSize::from_name(name).ok_or_else(|| "choose micro, tiny, small or base".into())
+}
+
+fn views(name: &str) -> Result<TestViews, String> {
+    let known = TestViews::ALL.into_iter().find(|(known, _)| *known == name);
+    known
+        .map(|(_, views)| views)
+        .ok_or_else(|| format!("choose one of {}", TestViews::ALL.map(|(name, _)| name).join(", ")))
 }
 
 /// Why a command ended: its exit code and a sentence.
@@ -168,7 +201,9 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Resume { folder, out, from } => resume(&folder, &out, &from, &device().await?).await,
         Command::Import { model, out } => import_model(&model, &out).await,
         Command::Export { model, output, half } => export(&model, &output, half).await,
-        Command::Classify { model, clips, top } => classify_clips(&model, &clips, top, &device().await?).await,
+        Command::Classify { model, clips, top, views } => {
+            classify_clips(&model, &clips, views, top, &device().await?).await
+        }
         Command::Logits { model, input, output } => logits(&model, &input, &output, &device().await?).await,
     }
 }
@@ -215,7 +250,10 @@ async fn tune(options: &Tune, device: &Device) -> Result<(), Failure> {
         }
     }
     let folder = import(&options.folder).await?;
-    settings.horizontal_flip = !folder.catalogue.direction_matters();
+    settings.unmirrored = match &options.unmirrored {
+        Some(classes) => classes.clone(),
+        None => folder.catalogue.labels().into_iter().filter(|class| names_direction(class)).collect(),
+    };
     set(&mut settings.name, &options.name);
     set(&mut settings.epochs, &options.epochs);
     set(&mut settings.batch, &options.batch);
@@ -226,6 +264,13 @@ async fn tune(options: &Tune, device: &Device) -> Result<(), Failure> {
     set(&mut settings.max_grad_norm, &options.max_grad_norm);
     set(&mut settings.clip_seconds, &options.clip_seconds);
     set(&mut settings.horizontal_flip, &options.horizontal_flip);
+    set(&mut settings.short_sides[0], &options.short_side_least);
+    set(&mut settings.short_sides[1], &options.short_side_most);
+    set(&mut settings.colour_jitter.brightness, &options.brightness);
+    set(&mut settings.colour_jitter.contrast, &options.contrast);
+    set(&mut settings.colour_jitter.saturation, &options.saturation);
+    set(&mut settings.colour_jitter.hue, &options.hue);
+    settings.colour_jitter.per_frame = options.colours_per_frame;
     set(&mut settings.seed, &options.seed);
     if let Some((field, sentence)) = settings.problems().into_iter().next() {
         return Err(Failure { code: 2, sentence: format!("--{}: {sentence}", field.replace('_', "-")) });
@@ -284,6 +329,7 @@ fn tell(event: TuneEvent) {
         TuneEvent::Tested(test) => {
             eprintln!("test: {:.1} % of {} videos (loss {:.4})", 100.0 * test.accuracy, test.videos, test.loss);
         }
+        TuneEvent::Warning(sentence) => eprintln!("{sentence}"),
         TuneEvent::LeftOut(unusable) => eprintln!("left out {}: {}", unusable.path, unusable.reason),
         TuneEvent::Step(_) | TuneEvent::Saved(_) => {}
     }
@@ -327,7 +373,13 @@ async fn export(model: &Path, output: &Path, half: bool) -> Result<(), Failure> 
     std::io::copy(&mut zip.reader(), &mut file).map(|_| ()).map_err(wrong)
 }
 
-async fn classify_clips(model: &Path, clips: &[PathBuf], top: usize, device: &Device) -> Result<(), Failure> {
+async fn classify_clips(
+    model: &Path,
+    clips: &[PathBuf],
+    views: TestViews,
+    top: usize,
+    device: &Device,
+) -> Result<(), Failure> {
     #[derive(serde::Serialize)]
     #[serde(untagged)]
     enum Line {
@@ -339,16 +391,13 @@ async fn classify_clips(model: &Path, clips: &[PathBuf], top: usize, device: &De
     let mut lines = Vec::with_capacity(clips.len());
     for clip in clips {
         let file = clip.clone();
-        lines.push(
-            match classify(&loaded, &loader, &VideoSource::new(clip.display().to_string(), clip.clone()), top, device)
-                .await
-            {
-                Ok(Classification { predictions, views, milliseconds, .. }) => {
-                    Line::Classified { file, predictions, views, milliseconds }
-                }
-                Err(error) => Line::Unusable { file, reason: error.to_string() },
-            },
-        );
+        let source = VideoSource::new(clip.display().to_string(), clip.clone());
+        lines.push(match classify(&loaded, &loader, &source, views, top, device).await {
+            Ok(Classification { predictions, views, milliseconds, .. }) => {
+                Line::Classified { file, predictions, views, milliseconds }
+            }
+            Err(error) => Line::Unusable { file, reason: error.to_string() },
+        });
     }
     print(&lines)?;
     if lines.iter().all(|line| matches!(line, Line::Unusable { .. })) {

@@ -1,16 +1,12 @@
-//! Whether left and right mean something in a set of classes, by their names: mirroring clips would then teach the
-//! opposite of what they show.
-
-use super::Catalogue;
+//! In which classes left and right mean something, by their names: mirrored clips would teach the opposite of what
+//! they show.
 
 const DIRECTIONS: [&str; 10] =
     ["left", "right", "clockwise", "counterclockwise", "anticlockwise", "cw", "ccw", "east", "west", "mirrored"];
 
-impl Catalogue {
-    /// Whether a class name has a word for a direction, as in `SlideLeft`, `turn_right` or `spin clockwise`.
-    pub fn direction_matters(&self) -> bool {
-        self.classes.iter().any(|class| words(&class.name).iter().any(|word| DIRECTIONS.contains(&word.as_str())))
-    }
+/// Whether a class's name has a word for a direction, as in `SlideLeft`, `turn_right` or `spin clockwise`.
+pub fn names_direction(class: &str) -> bool {
+    words(class).iter().any(|word| DIRECTIONS.contains(&word.as_str()))
 }
 
 /// The words of a name, in lower case; a capital after a small letter starts one.
@@ -30,20 +26,14 @@ fn words(name: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::ClassSummary;
-
-    fn matters(name: &str) -> bool {
-        let class = ClassSummary { name: name.into(), train: 1, validation: 0, test: 0 };
-        Catalogue { classes: vec![class], ..Catalogue::default() }.direction_matters()
-    }
 
     #[test]
     fn words_for_directions_count_and_words_that_hold_them_do_not() {
         for name in ["SlideLeft", "turn_right", "Spin Clockwise", "RIGHT", "left-hook"] {
-            assert!(matters(name), "{name}");
+            assert!(names_direction(name), "{name}");
         }
         for name in ["Bright", "Cleft", "Wright", "Jumping", "Ärger", ""] {
-            assert!(!matters(name), "{name}");
+            assert!(!names_direction(name), "{name}");
         }
     }
 }

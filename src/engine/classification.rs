@@ -10,10 +10,8 @@ use crate::protocol::{Classification, Prediction};
 use crate::train::evaluate::probabilities;
 use crate::train::run::TuneError;
 use crate::video::clip::{ClipLoader, View};
+use crate::video::views::TestViews;
 use crate::video::{Video, VideoError, VideoReader, VideoSource};
-
-/// Clips looked at in one video at most, spread evenly over it (the paper's number for Kinetics, section 4).
-const MOST_VIEWS: usize = 5;
 
 /// Why a video could not be classified.
 #[derive(Debug, thiserror::Error)]
@@ -26,21 +24,23 @@ pub enum ClassifyError {
     Device(#[from] TuneError),
 }
 
-/// Classifies one video; `top` best labels.
+/// Classifies one video, looked at in these ways; `top` best labels.
 pub async fn classify(
     loaded: &LoadedModel,
     loader: &ClipLoader,
     source: &VideoSource,
+    views: TestViews,
     top: usize,
     device: &Device,
 ) -> Result<Classification, ClassifyError> {
     let started = clock::seconds();
     let seconds = Video::open(source).await?.info().seconds;
-    let count = ((seconds / loaded.clip_seconds).ceil() as usize).clamp(1, MOST_VIEWS);
+    let views = views.of(seconds, loaded.clip_seconds);
+    let count = views.len();
     let mut sums = vec![0.0f32; loaded.config.id2label.len()];
     let mut first = None;
-    for index in 0..count {
-        let clip = loader.load(source, &View::Evaluation { index, count }).await?;
+    for view in views {
+        let clip = loader.load(source, &View::Evaluation(view)).await?;
         let shape = &loaded.shape;
         let dims = [1, shape.frames, 3, shape.height, shape.width];
         let pixels = Tensor::from_data(TensorData::new(clip.pixels.clone(), dims), device);
@@ -48,7 +48,7 @@ pub async fn classify(
         for (sum, probability) in sums.iter_mut().zip(probabilities(&loaded.model, pixels).await?) {
             *sum += probability / count as f32;
         }
-        first.get_or_insert_with(|| loader.picture(&clip, 0));
+        first.get_or_insert_with(|| loader.picture(&clip));
         clock::turn().await;
     }
     let picture = first.ok_or_else(|| TuneError::Device("no view was computed".into()))?;

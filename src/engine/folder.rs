@@ -83,11 +83,29 @@ impl Folder {
         None
     }
 
-    /// A training clip of a video as the model sees it, un-normalised.
-    pub async fn preview(&self, video: usize, view: &View, loader: &ClipLoader) -> Result<ClipPicture, Unusable> {
+    /// A clip of a video as the model sees it, un-normalised, and the video's path.
+    pub async fn preview(
+        &self,
+        video: usize,
+        view: &View,
+        loader: &ClipLoader,
+    ) -> Result<(ClipPicture, String), Unusable> {
         let (path, source) = self.source(video)?;
         let clip = loader.load(source, view).await.map_err(|error| unusable(path, &error))?;
-        Ok(loader.picture(&clip, video))
+        Ok((loader.picture(&clip), path.to_string()))
+    }
+
+    /// The `round`-th video of a class, those to train on first; after the last comes the first again.
+    pub fn video_of(&self, class: &str, round: usize) -> Option<usize> {
+        let mut of_class: Vec<usize> = (0..self.sources.len()).filter(|&video| self.class_of(video) == class).collect();
+        of_class.sort_by_key(|&video| self.catalogue.videos.get(video).map(|video| video.split));
+        of_class.get(round.checked_rem(of_class.len())?).copied()
+    }
+
+    /// The name of a video's class.
+    pub fn class_of(&self, video: usize) -> &str {
+        let class = self.catalogue.videos.get(video).and_then(|video| self.catalogue.classes.get(video.class));
+        class.map_or("", |class| &class.name)
     }
 
     fn source(&self, video: usize) -> Result<(&str, &VideoSource), Unusable> {

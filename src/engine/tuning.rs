@@ -176,7 +176,7 @@ async fn go<Store: CheckpointStore>(
 ) -> Result<String, JobError> {
     let LoadedModel { model, config, normalisation, shape, clip_seconds } = loaded;
     let settings = record.settings.clone();
-    let classes = record.data.classes.len();
+    let classes = record.data.classes.clone();
     let best = resumption.as_ref().and_then(|resumption| resumption.best.as_ref());
     let mut keeper = Keeper {
         best_id,
@@ -193,8 +193,14 @@ async fn go<Store: CheckpointStore>(
     let source = FolderClips { folder: place.folder, loader: ClipLoader::new(shape, clip_seconds) };
     let examples = place.folder.examples();
     let device = place.device.clone().autodiff();
-    let run =
-        Run { settings: &settings, examples: &examples, source: &source, shape: &shape, classes, device: &device };
+    let run = Run {
+        settings: &settings,
+        examples: &examples,
+        source: &source,
+        shape: &shape,
+        classes: &classes,
+        device: &device,
+    };
     run::tune(run, model, resumption, &mut keeper).await?;
     Ok(keeper.best_id)
 }

@@ -30,6 +30,7 @@ use crate::storage::indexed_db::IndexedDbStore;
 use crate::train::settings::{StartFrom, TuneSettings};
 use crate::video::VideoSource;
 use crate::video::clip::{ClipLoader, View};
+use crate::video::views::TestViews;
 
 /// Starts listening; the worker lives until the page ends it.
 pub fn start() {
@@ -139,7 +140,11 @@ impl Engine {
                 Ok(())
             }
             Command::Import { paths } => self.import(job, paths, files).await,
-            Command::Preview { video, settings, seed } => self.preview(job, video, &settings, seed).await,
+            Command::Preview { class, round, settings, seed } => {
+                let video = self.folder()?.video_of(&class, round);
+                let video = video.ok_or_else(|| format!("The class \"{class}\" has no video any more."))?;
+                self.preview(job, video, &settings, seed).await
+            }
             Command::Tune { settings } => self.tune(job, Run::New(&settings), stop).await,
             Command::Resume { checkpoint } => self.tune(job, Run::Old(&checkpoint), stop).await,
             Command::ListCheckpoints => self.list(job).await,
@@ -194,9 +199,9 @@ impl Engine {
             start => clip_shape_of(&self.beginning(start).await?).map_err(sentence)?,
         };
         let loader = ClipLoader::new(shape, settings.clip_seconds);
-        let view = View::Training { seed, horizontal_flip: settings.horizontal_flip };
+        let view = View::Training { seed, augmentation: settings.augmentation(folder.class_of(video)) };
         match folder.preview(video, &view, &loader).await {
-            Ok(picture) => self.report(job, Event::Preview(picture)),
+            Ok((clip, path)) => self.report(job, Event::Preview { clip, path }),
             Err(unusable) => self.report(job, Event::Unusable(unusable)),
         }
         Ok(())
@@ -325,7 +330,7 @@ impl Engine {
         let loaded = self.loaded(id, &device).await?;
         for file in files {
             let source = source(&file.name(), file);
-            match classify(&loaded.0, &loaded.1, &source, top, &device).await {
+            match classify(&loaded.0, &loaded.1, &source, TestViews::default(), top, &device).await {
                 Ok(classification) => self.report(job, Event::Classified(classification)),
                 Err(ClassifyError::Video(error)) => {
                     self.report(job, Event::Unusable(unusable(&source.name(), &error)));

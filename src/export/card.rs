@@ -9,7 +9,9 @@ use crate::dataset::Split;
 use crate::model::config::VideoMaeConfig;
 use crate::protocol::{Evaluation, RANDOM_WEIGHTS};
 use crate::storage::Checkpoint;
+use crate::train::augmentation::{ColourJitter, GUIDE_SIDE};
 use crate::train::record::{Outcomes, RunRecord};
+use crate::train::settings::TuneSettings;
 
 /// A confusion matrix of more classes is a table that nobody reads.
 const MOST_CLASSES: usize = 30;
@@ -121,6 +123,7 @@ fn data(record: &RunRecord) -> String {
 
 fn settings(record: &RunRecord) -> String {
     let settings = &record.settings;
+    let [least, most] = settings.short_sides;
     let rows = [
         ("epochs", settings.epochs.to_string()),
         ("batch size", settings.batch.to_string()),
@@ -130,7 +133,9 @@ fn settings(record: &RunRecord) -> String {
         ("optimizer", "AdamW, betas 0.9 and 0.999, epsilon 1e-8".to_string()),
         ("weight decay", settings.weight_decay.to_string()),
         ("gradient norm", settings.max_grad_norm.to_string()),
-        ("horizontal flip", if settings.horizontal_flip { "half of the clips" } else { "none" }.to_string()),
+        ("horizontal flip", horizontal_flip(settings)),
+        ("short side before the crop", format!("{least} to {most} pixels, for pictures of {GUIDE_SIDE}")),
+        ("colour jitter", colour_jitter(&settings.colour_jitter)),
         ("clip length", format!("{:.3} s", settings.clip_seconds)),
         ("seed", settings.seed.to_string()),
     ];
@@ -139,6 +144,24 @@ fn settings(record: &RunRecord) -> String {
         put(&mut text, format_args!("| {name} | {value} |\n"));
     }
     text
+}
+
+fn horizontal_flip(settings: &TuneSettings) -> String {
+    let names: Vec<String> = settings.unmirrored.iter().map(|class| escaped(class)).collect();
+    match (settings.horizontal_flip, names.as_slice()) {
+        (false, _) => "none".into(),
+        (true, []) => "half of the clips".into(),
+        (true, names) => format!("half of the clips, none of {}", names.join(", ")),
+    }
+}
+
+fn colour_jitter(jitter: &ColourJitter) -> String {
+    let ColourJitter { brightness, contrast, saturation, hue, per_frame } = *jitter;
+    if [brightness, contrast, saturation, hue].iter().all(|amount| *amount == 0.0) {
+        return "none".into();
+    }
+    let drawn = if per_frame { "frame" } else { "clip" };
+    format!("brightness {brightness}, contrast {contrast}, saturation {saturation}, hue {hue}, drawn for each {drawn}")
 }
 
 fn epochs(record: &RunRecord) -> String {

@@ -13,6 +13,7 @@ use crate::dataset::Split;
 use crate::model::classifier::{VideoMae, cross_entropy};
 use crate::protocol::{Evaluation, TuneEvent};
 use crate::video::clip::{ClipShape, View};
+use crate::video::views::TestView;
 
 /// Moves a batch to the device: `pixel_values` [B, T, C, H, W] and labels [B].
 pub fn upload(batch: Batch, shape: &ClipShape, device: &Device) -> (Tensor<5>, Tensor<1, Int>) {
@@ -39,7 +40,7 @@ pub async fn evaluate<S: ClipSource, O: Observer>(
 ) -> Result<Option<Outcomes>, TuneError> {
     let examples = run.examples.of(split);
     let device = run.device.clone().without_autodiff();
-    let wanted = examples.iter().map(|example| (*example, View::Evaluation { index: 0, count: 1 })).collect();
+    let wanted = examples.iter().map(|example| (*example, View::Evaluation(TestView::CENTRE))).collect();
     let (sender, mut batches) = mpsc::channel::<Batch>(BATCHES_AHEAD);
     let consume = async move {
         let mut seen: Vec<usize> = Vec::new();
@@ -75,7 +76,7 @@ pub async fn evaluate<S: ClipSource, O: Observer>(
     let predictions: Vec<usize> = values.into_iter().map(|value| value as usize).collect();
     let right = seen.iter().zip(&predictions).filter(|(label, prediction)| label == prediction).count();
     let evaluation = Evaluation { split, loss, accuracy: right as f32 / videos as f32, videos };
-    Ok(Some(Outcomes::new(evaluation, run.classes, &seen, &predictions)))
+    Ok(Some(Outcomes::new(evaluation, run.classes.len(), &seen, &predictions)))
 }
 
 /// Reads a small tensor of exactly `N` values back.

@@ -31,6 +31,8 @@ pub struct Batch {
     pub labels: Vec<i32>,
     /// Videos that were to be in the batch and could not be decoded.
     pub left_out: Vec<Unusable>,
+    /// Videos whose clips have fewer frames than the model takes.
+    pub repeating: Vec<usize>,
     /// How many of the wanted views it used up, the left-out ones included.
     pub drawn: usize,
 }
@@ -53,6 +55,9 @@ pub async fn feed<S: ClipSource>(source: &S, wanted: Vec<(Example, View)>, size:
             Ok(clip) => {
                 batch.pixels.extend_from_slice(&clip.pixels);
                 batch.labels.push(example.label as i32);
+                if clip.repeats {
+                    batch.repeating.push(example.video);
+                }
             }
             Err(unusable) => batch.left_out.push(unusable),
         }

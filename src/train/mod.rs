@@ -3,6 +3,7 @@
 //! Comes in: clips and labels. Goes out: a trained model and a stream of [`crate::protocol::TuneEvent`]s.
 //! Never decodes, and never waits for the device except to read one small tensor a step.
 
+pub mod augmentation;
 pub mod record;
 pub mod settings;
 

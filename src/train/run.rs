@@ -4,6 +4,8 @@
 //! events and checkpoints through an [`Observer`]. Every random choice comes from the settings' seed. Reads back once
 //! a step. Cancelled by dropping the future; stopped, keeping what was learnt, through the observer.
 
+use std::collections::BTreeSet;
+
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use futures_channel::mpsc;
@@ -104,8 +106,8 @@ pub struct Run<'a, S> {
     pub examples: &'a Examples,
     pub source: &'a S,
     pub shape: &'a ClipShape,
-    /// Labels of the data.
-    pub classes: usize,
+    /// Labels of the data, by their ids.
+    pub classes: &'a [String],
     /// With or without autodiff; the run adds it where it is needed.
     pub device: &'a Device,
 }
@@ -132,6 +134,7 @@ pub async fn tune<S: ClipSource, O: Observer>(
         progress,
         total_steps,
         pace: Pace::default(),
+        repeating: BTreeSet::new(),
         run: &run,
     };
     let first = if progress.drawn > 0 { progress.epoch } else { progress.epoch + 1 };
@@ -140,6 +143,10 @@ pub async fn tune<S: ClipSource, O: Observer>(
             break;
         }
         trainer.epoch(epoch, observer).await?;
+        if epoch == first && !trainer.repeating.is_empty() {
+            let sentence = repeating(trainer.repeating.len(), run.shape.frames);
+            observer.event(TuneEvent::Warning(sentence));
+        }
         let current = trainer.model.valid();
         let validation = evaluate(&run, &current, Split::Validation, observer).await?;
         let evaluation = validation.as_ref().map(|validation| validation.evaluation);
@@ -168,6 +175,18 @@ pub async fn tune<S: ClipSource, O: Observer>(
     Ok(model)
 }
 
+/// What a user is told, once a run, of so many videos with clips of fewer than `frames` frames.
+fn repeating(videos: usize, frames: usize) -> String {
+    let (whose, them) = match videos {
+        1 => ("1 training video has".to_string(), "its"),
+        videos => (format!("{videos} training videos have"), "their"),
+    };
+    format!(
+        "{whose} fewer than {frames} frames in a clip, so {them} frames repeat. Longer clips, or videos of more frames a second, \
+         would hold more."
+    )
+}
+
 /// Optimizer steps in an epoch over so many training clips.
 pub fn steps_per_epoch(settings: &TuneSettings, clips: usize) -> usize {
     clips.div_ceil(settings.batch).div_ceil(settings.accumulation)
@@ -191,8 +210,11 @@ impl<S: ClipSource> Run<'_, S> {
         for last in (1..order.len()).rev() {
             order.swap(last, random.random_range(0..=last));
         }
-        let horizontal_flip = self.settings.horizontal_flip;
-        order.into_iter().map(|example| (example, View::Training { seed: random.random(), horizontal_flip })).collect()
+        let mut view = |label: usize| {
+            let class = self.classes.get(label).map_or("", String::as_str);
+            View::Training { seed: random.random(), augmentation: self.settings.augmentation(class) }
+        };
+        order.into_iter().map(|example| (example, view(example.label))).collect()
     }
 }
 
@@ -203,6 +225,8 @@ struct Trainer<'a, S> {
     progress: Progress,
     total_steps: usize,
     pace: Pace,
+    /// Training videos with fewer frames in a clip than the model takes.
+    repeating: BTreeSet<usize>,
     run: &'a Run<'a, S>,
 }
 
@@ -229,6 +253,7 @@ impl<S: ClipSource> Trainer<'_, S> {
                     for unusable in std::mem::take(&mut batch.left_out) {
                         observer.event(TuneEvent::LeftOut(unusable));
                     }
+                    self.repeating.extend(std::mem::take(&mut batch.repeating));
                     self.progress.drawn += batch.drawn;
                     if !batch.labels.is_empty() {
                         step_batches.push(batch);

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::augmentation::{self, Augmentation, ColourJitter, GUIDE_SHORT_SIDES};
 use crate::model::config::ModelSize;
 
 /// What the weights start from.
@@ -35,12 +36,26 @@ pub struct TuneSettings {
     pub weight_decay: f64,
     /// Gradients are scaled down to this global norm; 0 leaves them as they are.
     pub max_grad_norm: f64,
-    /// Mirror half of the training clips. Wrong where left and right mean something.
+    /// Mirror half of the training clips, except those of the classes in `unmirrored`.
     pub horizontal_flip: bool,
+    /// Names of the classes in which left and right mean something.
+    #[serde(default)]
+    pub unmirrored: Vec<String>,
+    /// The least and the greatest short side to which training clips are scaled before the crop, in pixels, for a
+    /// model of 224 pixels; in proportion for others.
+    #[serde(default = "guide_short_sides")]
+    pub short_sides: [usize; 2],
+    #[serde(default)]
+    pub colour_jitter: ColourJitter,
     /// Length of a clip in seconds; the guide's 16 frames at every 4th of 30 frames a second are 2.133 s.
     pub clip_seconds: f64,
     /// Every random choice of the run comes from it.
     pub seed: u64,
+}
+
+/// What records from before the setting ran with.
+fn guide_short_sides() -> [usize; 2] {
+    GUIDE_SHORT_SIDES
 }
 
 /// The guide's clip: 16 frames * rate 4 / 30 frames a second.
@@ -67,6 +82,9 @@ impl TuneSettings {
             weight_decay: 0.05,
             max_grad_norm: 1.0,
             horizontal_flip: true,
+            unmirrored: Vec::new(),
+            short_sides: GUIDE_SHORT_SIDES,
+            colour_jitter: ColourJitter::default(),
             clip_seconds: GUIDE_CLIP_SECONDS,
             seed: 42,
         }
@@ -87,6 +105,12 @@ impl TuneSettings {
             weight_decay: 0.0,
             ..Self::for_size(ModelSize::Micro)
         }
+    }
+
+    /// What is done to the training clips of this class.
+    pub fn augmentation(&self, class: &str) -> Augmentation {
+        let horizontal_flip = self.horizontal_flip && !self.unmirrored.iter().any(|name| name == class);
+        Augmentation { short_sides: self.short_sides, horizontal_flip, colour_jitter: self.colour_jitter }
     }
 
     /// What is wrong with the settings, field by field: the field's name and a sentence. Empty where all is well.
@@ -117,6 +141,42 @@ impl TuneSettings {
             "clip_seconds",
             "Choose a clip length above 0 and up to 60 seconds.",
         );
+        problems.extend(augmentation::problems(self.short_sides, &self.colour_jitter));
         problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_from_before_augmentation_was_one_read_as_they_ran() {
+        let mut json = serde_json::to_value(TuneSettings::for_size(ModelSize::Micro)).unwrap();
+        for added in ["unmirrored", "short_sides", "colour_jitter"] {
+            json.as_object_mut().unwrap().remove(added).unwrap();
+        }
+        let settings: TuneSettings = serde_json::from_value(json).unwrap();
+        assert_eq!(settings.augmentation("any"), Augmentation::default());
+    }
+
+    #[test]
+    fn marked_classes_alone_are_not_mirrored() {
+        let unmirrored = vec!["Left".to_string()];
+        let mut settings = TuneSettings { unmirrored, ..TuneSettings::for_size(ModelSize::Micro) };
+        assert!(settings.augmentation("Up").horizontal_flip && !settings.augmentation("Left").horizontal_flip);
+        settings.horizontal_flip = false;
+        assert!(!settings.augmentation("Up").horizontal_flip);
+    }
+
+    #[test]
+    fn every_bad_value_has_a_sentence_of_its_own() {
+        let jitter = ColourJitter { brightness: -1.0, contrast: 2.0, saturation: f64::NAN, hue: 0.6, per_frame: true };
+        let good = TuneSettings::for_size(ModelSize::Micro);
+        let bad = TuneSettings { short_sides: [400, 300], colour_jitter: jitter, ..good.clone() };
+        let fields: Vec<&str> = bad.problems().into_iter().map(|(field, _)| field).collect();
+        assert_eq!(fields, ["short_side_most", "brightness", "contrast", "saturation", "hue"]);
+        assert!(TuneSettings { short_sides: [0, 5000], ..good.clone() }.problems().len() == 2);
+        assert!(good.problems().is_empty());
     }
 }

@@ -3,6 +3,7 @@
 //! Comes in: what the user does, and the engine's events. Goes out: what is on the screen. Holds no tensor; every
 //! computation that takes more than a moment is the engine's.
 
+mod augmentation_settings;
 mod bring;
 mod checkpoint_row;
 mod classify;
@@ -14,6 +15,7 @@ mod fitting;
 mod folder;
 mod header;
 mod hub;
+mod labels;
 mod models;
 mod origin;
 mod preview;
@@ -21,6 +23,7 @@ mod published;
 mod sample;
 mod start_choice;
 mod state;
+mod training_preview;
 mod transfer;
 mod tune;
 mod tune_progress;

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::components::chart::{Chart, Drawing, Series, Unit};
+use super::components::notice::{Notice, Tone};
 use super::components::progress::ProgressBar;
 use super::components::unusable::UnusableList;
 use super::state::{AppState, View};
@@ -40,6 +41,7 @@ pub fn RunProgress(on_again: Callback<()>) -> impl IntoView {
         {move || (!finished.get() && !running.get()).then(|| view! {
             <div class="actions"><button type="button" class="secondary" on:click=move |_| on_again.run(())>"Back to the settings"</button></div>
         })}
+        <Notice tone=Tone::Warning text=Signal::derive(move || curves.with(|curves| curves.warning.clone()))/>
         <Figures/>
         <Curves/>
         {move || {

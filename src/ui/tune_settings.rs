@@ -2,7 +2,9 @@
 
 use leptos::prelude::*;
 
+use super::augmentation_settings::{AugmentationSettings, direction_warning};
 use super::components::field::NumberField;
+use super::components::notice::{Notice, Tone};
 use super::start_choice::StartChoice;
 use super::state::AppState;
 use super::words::percent;
@@ -37,6 +39,7 @@ pub fn SettingsForm() -> impl IntoView {
                         value=Signal::derive(move || settings.with(|settings| settings.learning_rate))
                         show=f64::to_string parse=decimal on_change=|settings, value| settings.learning_rate = value/>
                 </div>
+                <Notice tone=Tone::Warning text=Signal::derive(move || direction_warning(state))/>
                 <MoreSettings/>
             </fieldset>
         </form>
@@ -68,8 +71,9 @@ pub fn epoch(checkpoint: &CheckpointSummary) -> Option<String> {
 fn MoreSettings() -> impl IntoView {
     let state = AppState::get();
     let settings = state.tuning.settings;
+    let shown = RwSignal::new(false);
     view! {
-        <details class="more">
+        <details class="more" on:toggle=move |event| shown.set(is_open(&event))>
             <summary>"More settings"</summary>
             <div class="fields">
                 <NumberField name="clip_seconds" label="Clip length, seconds" hint="How much of a video one clip spans."
@@ -91,22 +95,20 @@ fn MoreSettings() -> impl IntoView {
                     value=Signal::derive(move || settings.with(|settings| settings.seed))
                     show=u64::to_string parse=seed on_change=|settings, value| settings.seed = value/>
             </div>
-            <label class="check">
-                <input type="checkbox" data-testid="horizontal-flip" prop:checked=Signal::derive(move || settings.with(|settings| settings.horizontal_flip))
-                    on:change=move |event| settings.update(|settings| settings.horizontal_flip = event_target_checked(&event))/>
-                <span>"Mirror half of the training clips"</span>
-            </label>
-            <p class="hint">{Signal::derive(move || if state.tuning.directions.get() {
-                "Off, because your class names speak of left, right or a turn: mirrored clips would carry the wrong label.".to_string()
-            } else {
-                "Helps where left and right mean the same.".into()
-            })}</p>
+            <AugmentationSettings shown/>
         </details>
     }
 }
 
+/// Whether the details that this happened to are open.
+fn is_open(event: &web_sys::Event) -> bool {
+    event
+        .target()
+        .is_some_and(|details| js_sys::Reflect::get(&details, &"open".into()).is_ok_and(|open| open.is_truthy()))
+}
+
 /// 0 where it is no number, which no count allows.
-fn whole(text: &str) -> usize {
+pub fn whole(text: &str) -> usize {
     text.trim().parse().unwrap_or_default()
 }
 
@@ -116,11 +118,11 @@ fn seed(text: &str) -> u64 {
 }
 
 /// Below every setting's range where it is no number.
-fn decimal(text: &str) -> f64 {
+pub fn decimal(text: &str) -> f64 {
     text.trim().replace(',', ".").parse().unwrap_or(-1.0)
 }
 
-fn rounded(value: &f64) -> String {
+pub fn rounded(value: &f64) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_string()
 }

@@ -8,6 +8,7 @@ use js_sys::Array;
 use leptos::prelude::*;
 
 use super::state::AppState;
+use crate::dataset::direction::names_direction;
 use crate::dataset::{Catalogue, Unusable};
 use crate::model::config::ModelSize;
 use crate::protocol::{CheckpointSummary, Command, EpochReport, Evaluation, Event, JobId, StepReport, TuneEvent};
@@ -48,6 +49,8 @@ pub struct Curves {
     pub epochs: Vec<EpochReport>,
     pub latest: Option<StepReport>,
     pub left_out: Vec<Unusable>,
+    /// About the data.
+    pub warning: Option<String>,
     pub best: Option<CheckpointSummary>,
     pub tested: Option<Evaluation>,
 }
@@ -77,6 +80,7 @@ impl Curves {
                 }
             }
             TuneEvent::LeftOut(unusable) => self.left_out.push(unusable),
+            TuneEvent::Warning(sentence) => self.warning = Some(sentence),
             TuneEvent::Tested(evaluation) => self.tested = Some(evaluation),
         }
     }
@@ -100,8 +104,8 @@ pub struct Tuning {
     pub settings: RwSignal<TuneSettings>,
     pub phase: RwSignal<TunePhase>,
     pub curves: RwSignal<Curves>,
-    /// Why clips are not mirrored by default, where class names tell.
-    pub directions: RwSignal<bool>,
+    /// The classes of the folder.
+    classes: StoredValue<Vec<String>>,
     /// Set once the user has typed a name.
     pub named: RwSignal<bool>,
     /// The settings are shown again after a run.
@@ -121,7 +125,7 @@ impl Tuning {
             settings: RwSignal::new(settings),
             phase: RwSignal::new(TunePhase::Idle),
             curves: RwSignal::default(),
-            directions: RwSignal::new(false),
+            classes: StoredValue::new(Vec::new()),
             named: RwSignal::new(false),
             editing: RwSignal::new(false),
             run_name: RwSignal::default(),
@@ -131,17 +135,23 @@ impl Tuning {
         }
     }
 
-    /// Fits the defaults to a folder: its name, and no mirroring where its classes are directions.
+    /// Fits the defaults to a folder: its name, and no mirroring of classes that are directions.
     pub fn adopt(self, catalogue: &Catalogue, folder: &str) {
-        let directions = catalogue.direction_matters();
-        self.directions.set(directions);
+        let classes = catalogue.labels();
+        let known = self.classes.get_value();
         let named = self.named.get_untracked();
         self.settings.update(|settings| {
-            settings.horizontal_flip = !directions;
+            // What the user said of a class stays, whatever folder it comes in.
+            let marked = |class: &String| match known.contains(class) {
+                true => settings.unmirrored.contains(class),
+                false => names_direction(class),
+            };
+            settings.unmirrored = classes.iter().filter(|class| marked(class)).cloned().collect();
             if !named && !folder.is_empty() {
                 settings.name = capitalised(folder);
             }
         });
+        self.classes.set_value(classes);
     }
 
     /// Goes back to the defaults for another start; the name stays.
@@ -149,7 +159,7 @@ impl Tuning {
         if self.settings.with_untracked(|settings| settings.start == start) {
             return;
         }
-        let (asked, directions) = (self.asked, self.directions.get_untracked());
+        let asked = self.asked;
         self.settings.update(|settings| {
             let mut fresh = match start {
                 StartFrom::Starter => TuneSettings::for_starter(),
@@ -158,7 +168,7 @@ impl Tuning {
             };
             fresh.name = settings.name.clone();
             fresh.epochs = asked.epochs.unwrap_or(fresh.epochs);
-            fresh.horizontal_flip = !directions;
+            fresh.unmirrored = settings.unmirrored.clone();
             *settings = fresh;
         });
     }

@@ -5,13 +5,17 @@
 
 use std::{cell::RefCell, rc::Rc};
 
+use rand::RngExt;
+
 use super::{
     Frame, Video, VideoError, VideoReader, VideoSource,
+    augmentation::{TrainingDraw, training},
     cache::LeastRecentlyUsed,
-    sampler::{evaluation_start, generator, nearest, training_start, uniform_temporal_subsample},
-    transform::{TrainingDraw, evaluation, pictures, training},
+    sampler::{FrameNumbers, evaluation_start, generator, nearest, training_start, uniform_temporal_subsample},
+    transform::{evaluation, pictures},
+    views::{ClipChoice, TestView},
 };
-use crate::{model::config::VideoMaeConfig, protocol::ClipPicture};
+use crate::{model::config::VideoMaeConfig, protocol::ClipPicture, train::augmentation::Augmentation};
 
 /// ImageNet's channel means, as the hub's VideoMAE repositories have them in preprocessor_config.json.
 pub const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
@@ -43,12 +47,12 @@ impl ClipShape {
 }
 
 /// Which clip of a video, and what is done to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum View {
-    /// A random part, randomly scaled, cropped and mirrored; the seed decides all of it.
-    Training { seed: u64, horizontal_flip: bool },
-    /// View `index` of `count`, spread evenly over the video; the centre of each frame.
-    Evaluation { index: usize, count: usize },
+    /// A random part, randomly changed; the seed decides all of it.
+    Training { seed: u64, augmentation: Augmentation },
+    /// Nothing is random.
+    Evaluation(TestView),
 }
 
 /// One clip.
@@ -60,6 +64,10 @@ pub struct Clip {
     pub start: f64,
     /// How long it lasts, in seconds.
     pub seconds: f64,
+    /// Width and height of the video's frames.
+    pub size: [u32; 2],
+    /// Whether frames repeat, because there were fewer than the model takes.
+    pub repeats: bool,
 }
 
 /// Loads clips of one shape and length.
@@ -74,6 +82,14 @@ struct WholeVideo {
     seconds: f64,
     timestamps: Vec<f64>,
     frames: Vec<Frame>,
+}
+
+/// What of a video makes a clip.
+#[derive(Clone, Copy)]
+enum Part {
+    /// The frames shown from this second on, for as long as a clip lasts.
+    From(f64),
+    Numbered(FrameNumbers),
 }
 
 /// The frames of a clip, some of them perhaps repeated.
@@ -115,43 +131,49 @@ impl ClipLoader {
             View::Training { seed, .. } => seed,
             View::Evaluation { .. } => 0,
         });
-        let mut start_of = |seconds: f64| match *view {
-            View::Training { .. } => training_start(seconds, self.clip_seconds, &mut generator),
-            View::Evaluation { index, count } => evaluation_start(seconds, self.clip_seconds, index, count),
+        let mut part_of = |seconds: f64| match *view {
+            View::Training { .. } => Part::From(training_start(seconds, self.clip_seconds, generator.random())),
+            View::Evaluation(TestView { clip, .. }) => match clip {
+                ClipChoice::Spread { index, count } => {
+                    Part::From(evaluation_start(seconds, self.clip_seconds, index, count))
+                }
+                ClipChoice::Window { start } => Part::From(start),
+                ClipChoice::Numbered(numbers) => Part::Numbered(numbers),
+            },
         };
         // The borrow ends here, before any await.
         let kept = self.cache.borrow_mut().get(source.key());
         let sampled = match kept {
             Some(whole) => {
-                let start = start_of(whole.seconds);
-                self.sample_whole(whole, start)
+                let part = part_of(whole.seconds);
+                self.sample_whole(whole, part)
             }
             None => {
                 let video = Video::open(source).await?;
-                let start = start_of(video.info().seconds);
+                let part = part_of(video.info().seconds);
                 match self.keep_whole(source, &video).await? {
-                    Some(whole) => self.sample_whole(whole, start),
-                    None => self.sample(&video, start).await?,
+                    Some(whole) => self.sample_whole(whole, part),
+                    None => self.sample(&video, part).await?,
                 }
             }
         };
         let frames = || sampled.indices.iter().filter_map(|&index| sampled.frames.get(index));
-        let Some(first) = frames().next() else { return Err(VideoError::NoFrames) };
+        let size = frames().next().map(|first| [first.width, first.height]).ok_or(VideoError::NoFrames)?;
         let pixels = match *view {
-            View::Evaluation { .. } => evaluation(frames(), &self.shape)?,
-            View::Training { horizontal_flip, .. } => {
-                let size = [first.height as usize, first.width as usize];
-                let crop = [self.shape.height, self.shape.width];
-                let draw = TrainingDraw::new(size, crop, horizontal_flip, &mut generator);
+            View::Evaluation(TestView { framing, .. }) => evaluation(frames(), &self.shape, framing)?,
+            View::Training { augmentation, .. } => {
+                let [width, height] = size.map(|side| side as usize);
+                let draw = TrainingDraw::new([height, width], &self.shape, &augmentation, &mut generator);
                 training(frames(), &self.shape, &draw)?
             }
         };
-        Ok(Clip { pixels, start: sampled.start, seconds: sampled.seconds })
+        let repeats = !sampled.indices.is_sorted_by(|one, two| one < two);
+        Ok(Clip { pixels, start: sampled.start, seconds: sampled.seconds, size, repeats })
     }
 
-    /// The clip un-normalised; `video` is what the page calls the video by.
-    pub fn picture(&self, clip: &Clip, video: usize) -> ClipPicture {
-        ClipPicture { video, frames: pictures(&clip.pixels, &self.shape), seconds: clip.seconds }
+    /// The clip un-normalised.
+    pub fn picture(&self, clip: &Clip) -> ClipPicture {
+        ClipPicture { frames: pictures(&clip.pixels, &self.shape), size: clip.size, seconds: clip.seconds }
     }
 
     /// Decodes all of a short video and keeps it. None where it is too long.
@@ -172,41 +194,68 @@ impl ClipLoader {
         Ok(Some(whole))
     }
 
-    fn sample_whole(&self, whole: Rc<WholeVideo>, start: f64) -> Sampled {
-        let end = start + self.clip_seconds;
-        let inside = |time: &f64| (start..end).contains(time);
-        let first = whole.timestamps.iter().position(inside);
-        // An empty window falls back to the nearest frame.
-        let (first, count) = match first {
-            Some(first) => (first, whole.timestamps.iter().filter(|time| inside(time)).count()),
-            None => {
-                let time = nearest(&whole.timestamps, start);
-                (whole.timestamps.iter().position(|&one| Some(one) == time).unwrap_or(0), 1)
+    fn sample_whole(&self, whole: Rc<WholeVideo>, part: Part) -> Sampled {
+        let (first, indices) = match part {
+            Part::Numbered(numbers) => (0, numbers.of(whole.timestamps.len(), self.shape.frames)),
+            Part::From(start) => {
+                let (first, count) = window(&whole.timestamps, start, start + self.clip_seconds);
+                (first, uniform_temporal_subsample(count, self.shape.frames))
             }
         };
-        let indices = uniform_temporal_subsample(count, self.shape.frames);
-        let indices = indices.into_iter().map(|index| first + index).collect();
-        Sampled { start, seconds: self.clip_seconds.min(whole.seconds), indices, frames: Frames::Kept(whole) }
+        let indices: Vec<usize> = indices.into_iter().map(|index| first + index).collect();
+        let (start, seconds) = self.extent(part, &indices, &whole.timestamps, whole.seconds);
+        Sampled { start, seconds, indices, frames: Frames::Kept(whole) }
     }
 
-    async fn sample(&self, video: &Video, start: f64) -> Result<Sampled, VideoError> {
-        let mut timestamps = video.timestamps(start, start + self.clip_seconds).await?;
-        if timestamps.is_empty() {
-            let all = video.timestamps(0.0, f64::INFINITY).await?;
-            timestamps.extend(nearest(&all, start));
-        }
-        let mut chosen = uniform_temporal_subsample(timestamps.len(), self.shape.frames);
+    async fn sample(&self, video: &Video, part: Part) -> Result<Sampled, VideoError> {
+        let (timestamps, mut chosen) = match part {
+            Part::Numbered(numbers) => {
+                let timestamps = video.timestamps(0.0, f64::INFINITY).await?;
+                let chosen = numbers.of(timestamps.len(), self.shape.frames);
+                (timestamps, chosen)
+            }
+            Part::From(start) => {
+                let mut timestamps = video.timestamps(start, start + self.clip_seconds).await?;
+                if timestamps.is_empty() {
+                    let all = video.timestamps(0.0, f64::INFINITY).await?;
+                    timestamps.extend(nearest(&all, start));
+                }
+                let chosen = uniform_temporal_subsample(timestamps.len(), self.shape.frames);
+                (timestamps, chosen)
+            }
+        };
+        let (start, seconds) = self.extent(part, &chosen, &timestamps, video.info().seconds);
         let mut distinct = chosen.clone();
         distinct.dedup();
         let wanted: Vec<f64> = distinct.iter().filter_map(|&index| timestamps.get(index).copied()).collect();
         let frames = video.frames(&wanted).await?;
         // Indices into the distinct frames; `chosen` rises, so each lies among them.
         chosen.iter_mut().for_each(|index| *index = distinct.partition_point(|one| *one < *index));
-        Ok(Sampled {
-            start,
-            seconds: self.clip_seconds.min(video.info().seconds),
-            indices: chosen,
-            frames: Frames::Fresh(frames),
-        })
+        Ok(Sampled { start, seconds, indices: chosen, frames: Frames::Fresh(frames) })
+    }
+
+    /// When a clip of these frames begins, and how long it lasts, in a video of so many seconds.
+    fn extent(&self, part: Part, chosen: &[usize], timestamps: &[f64], seconds: f64) -> (f64, f64) {
+        match part {
+            Part::From(start) => (start, self.clip_seconds.min(seconds)),
+            Part::Numbered(_) => {
+                let time = |index: Option<&usize>| index.and_then(|&index| timestamps.get(index)).copied();
+                let (first, last) = (time(chosen.first()).unwrap_or(0.0), time(chosen.last()).unwrap_or(0.0));
+                (first, last - first)
+            }
+        }
+    }
+}
+
+/// The first of the timestamps from `start` to before `end`, and how many there are. An empty window falls back to
+/// the nearest frame.
+fn window(timestamps: &[f64], start: f64, end: f64) -> (usize, usize) {
+    let inside = |time: &f64| (start..end).contains(time);
+    match timestamps.iter().position(inside) {
+        Some(first) => (first, timestamps.iter().filter(|time| inside(time)).count()),
+        None => {
+            let time = nearest(timestamps, start);
+            (timestamps.iter().position(|&one| Some(one) == time).unwrap_or(0), 1)
+        }
     }
 }

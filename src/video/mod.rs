@@ -5,14 +5,17 @@
 //! Never says which file an error is about: who asked knows, and adds it.
 
 pub mod avi;
+pub mod augmentation;
 pub mod cache;
 pub mod clip;
+pub mod colour_jitter;
 pub mod mpeg4;
 pub mod sampler;
 pub mod signature;
 pub mod thumbnail;
 pub mod transform;
 pub mod upright;
+pub mod views;
 
 #[cfg(target_family = "wasm")]
 mod codec;
