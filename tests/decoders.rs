@@ -1,6 +1,7 @@
 //! Our own demuxer and the wasm decoders, natively, against ffmpeg: every frame of every AVI of ../shared/media.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use cliptune::decoders::{
     Session,
@@ -8,7 +9,7 @@ use cliptune::decoders::{
 };
 use cliptune::files::FileSource;
 use cliptune::video::{
-    Frame, Video, VideoReader, VideoSource,
+    Video, VideoReader, VideoSource,
     avi::{AviVideo, Coding},
 };
 use pollster::block_on;
@@ -60,6 +61,32 @@ async fn pictures(video: &AviVideo, codec: Codec, from: f64) -> (Vec<Picture>, O
     (pictures, complaint)
 }
 
+/// ffmpeg gives the last picture of a packed stream no time, but shows it.
+fn decoded_frames(path: &PathBuf) -> usize {
+    let entries = ["-count_frames", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0"];
+    let output = Command::new("ffprobe").args(["-v", "error", "-select_streams", "v:0"]).args(entries).arg(path).output();
+    String::from_utf8(output.unwrap().stdout).unwrap().trim().trim_end_matches(',').parse().unwrap()
+}
+
+/// ffmpeg's planes, as RGB by BT.601's own formula: ffmpeg's conversion alone costs up to 5 dB.
+fn decoded_planes(path: &PathBuf, width: usize, height: usize) -> Vec<Vec<u8>> {
+    let form = ["-fps_mode", "passthrough", "-pix_fmt", "yuv420p", "-f", "rawvideo", "-"];
+    let output = Command::new("ffmpeg").args(["-v", "error", "-i"]).arg(path).args(form).output().unwrap().stdout;
+    let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
+    let chroma = half_width * half_height;
+    let rgb = |planes: &[u8]| -> Vec<u8> {
+        let pixels = (0..height).flat_map(|y| (0..width).map(move |x| (y, x)));
+        let channels = pixels.flat_map(|(y, x)| {
+            let at = width * height + y / 2 * half_width + x / 2;
+            let luma = (f64::from(planes[y * width + x]) - 16.0) * 255.0 / 219.0;
+            let [cb, cr] = [at, at + chroma].map(|at| (f64::from(planes[at]) - 128.0) * 255.0 / 224.0);
+            [luma + 1.402 * cr, luma - 0.344136 * cb - 0.714136 * cr, luma + 1.772 * cb]
+        });
+        channels.map(|channel| channel.round().clamp(0.0, 255.0) as u8).collect()
+    };
+    output.chunks_exact(width * height + 2 * chroma).map(rgb).collect()
+}
+
 /// What is wrong with a file, if anything.
 async fn compare(path: &PathBuf) -> Option<String> {
     let video = match AviVideo::open(FileSource::open(path).unwrap()).await {
@@ -74,26 +101,27 @@ async fn compare(path: &PathBuf) -> Option<String> {
     };
     let reference = Video::open(&VideoSource::new("reference", path)).await.unwrap();
     let expected = reference.timestamps(0.0, f64::INFINITY).await.unwrap();
+    let count = decoded_frames(path);
     let moments = video.moments(0.0..f64::INFINITY).await.unwrap();
     let first = moments.first().copied().unwrap_or(0.0);
     let shifted = moments.iter().zip(&expected).map(|(one, two)| (one - first - two).abs());
     let latest = shifted.fold(0.0, f64::max);
-    let frames: Vec<Frame> = reference.frames(&expected).await.unwrap();
+    let frames = decoded_planes(path, reference.info().width as usize, reference.info().height as usize);
     let (pictures, complaint) = pictures(&video, codec, 0.0).await;
     let order = pictures.windows(2).all(|pair| pair[0].time < pair[1].time);
     let likeness: Vec<f64> =
-        pictures.iter().zip(&frames).map(|(picture, frame)| psnr(&picture.rgba, &frame.rgb)).collect();
+        pictures.iter().zip(&frames).map(|(picture, rgb)| psnr(&picture.rgba, rgb)).collect();
     let worst = likeness.iter().copied().enumerate().min_by(|one, two| one.1.total_cmp(&two.1));
     let told = format!(
-        "{}: {} moments, {} expected, {} pictures, {:.2} ms off, in order: {order}, worst {worst:.1?} dB, {complaint:?}",
+        "{}: {} moments, {} expected, {} pictures, {:.2} ms off, in order: {order}, worst {worst:.3?} dB, {complaint:?}",
         path.file_name().unwrap().to_string_lossy(),
         moments.len(),
-        expected.len(),
+        count,
         pictures.len(),
         latest * 1e3,
     );
     println!("{told}");
-    let agrees = moments.len() == expected.len() && pictures.len() == expected.len() && order && latest < 1e-3;
+    let agrees = moments.len() == count && pictures.len() == count && order && latest < 1e-3;
     (!agrees || worst.is_none_or(|(_, worst)| worst < LEAST_PSNR)).then_some(told)
 }
 

@@ -1,5 +1,7 @@
 //! Chunks from a key chunk on -> packets, each with the time at which its picture is shown.
 
+use std::collections::VecDeque;
+
 use super::{AviVideo, Coding};
 use crate::video::VideoError;
 use crate::video::mpeg4::{Headers, Kind, Reorder};
@@ -19,8 +21,8 @@ pub struct Run<'a> {
     next: usize,
     headers: Headers,
     order: Reorder<(bool, Vec<u8>)>,
-    /// B-frames of packed chunks whose moments later, empty chunks bring.
-    owed: usize,
+    /// VOPs of packed chunks, whose moments later, empty chunks bring. What is left at the end is not shown.
+    packed: VecDeque<(bool, Vec<u8>, Kind)>,
     ended: bool,
     first: Option<Packet>,
 }
@@ -29,7 +31,7 @@ impl<'a> Run<'a> {
     /// From chunk `next` on.
     pub(super) async fn start(video: &'a AviVideo, next: usize) -> Result<Self, VideoError> {
         let order = Reorder::default();
-        let mut run = Self { video, next, headers: video.headers, order, owed: 0, ended: false, first: None };
+        let mut run = Self { video, next, headers: video.headers, order, packed: VecDeque::new(), ended: false, first: None };
         run.first = run.next().await?;
         Ok(run)
     }
@@ -57,7 +59,8 @@ impl<'a> Run<'a> {
     async fn read_chunk(&mut self) -> Result<(), VideoError> {
         let index = self.next;
         let Some(place) = self.video.places.get(index).copied() else {
-            self.end();
+            self.ended = true;
+            self.order.finish();
             return Ok(());
         };
         self.next += 1;
@@ -65,32 +68,19 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let chunk = self.video.chunk(index).await?;
-        let moment = index as f64 * self.video.stream.seconds;
-        if self.video.stream.coding() != Coding::Mpeg4 {
-            self.order.moment(moment);
+        if self.video.stream.coding() == Coding::Mpeg4 {
+            for (index, vop) in self.headers.vops(&chunk).into_iter().enumerate() {
+                let data = chunk.get(vop.bytes).unwrap_or_default().to_vec();
+                self.packed.push_back((place.key && index == 0, data, vop.kind));
+            }
+        } else {
             // Shown in the order of decoding; H.264's decoder brings pictures into theirs.
-            self.order.push((place.key, chunk), Kind::Bidirectional);
-            return Ok(());
+            self.packed.push_back((place.key, chunk, Kind::Bidirectional));
         }
-        let vops = self.headers.vops(&chunk);
-        if vops.is_empty() && self.owed == 0 {
-            return Ok(());
-        }
-        self.order.moment(moment);
-        self.owed = (self.owed + vops.len()).saturating_sub(1);
-        for (index, vop) in vops.into_iter().enumerate() {
-            let data = chunk.get(vop.bytes).unwrap_or_default().to_vec();
-            self.order.push((place.key && index == 0, data), vop.kind);
+        if let Some((key, data, kind)) = self.packed.pop_front() {
+            self.order.moment(index as f64 * self.video.stream.seconds);
+            self.order.push((key, data), kind);
         }
         Ok(())
-    }
-
-    fn end(&mut self) {
-        self.ended = true;
-        // What packed chunks owe at the file's end is shown after all else.
-        for extra in 0..self.owed {
-            self.order.moment((self.next + extra) as f64 * self.video.stream.seconds);
-        }
-        self.order.finish();
     }
 }
