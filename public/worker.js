@@ -1,8 +1,8 @@
-// The engine's worker. Listens at once and keeps what comes while the engine's program loads: a browser drops messages
-// for a worker that does not listen yet.
+// A worker of ours; its name is its program's. Listens at once and keeps what comes while the program loads: a browser
+// drops messages for a worker that does not listen yet.
 const early = [];
 self.onmessage = (event) => early.push(event);
-import("./engine_loader.js")
+import(`./${self.name}_loader.js`)
   .then(() => early.forEach((event) => self.onmessage(event)))
-  // Thrown outside the promise, so that the page hears of it.
+  // Thrown outside the promise, so that whoever started the worker hears of it.
   .catch((error) => setTimeout(() => { throw error; }));

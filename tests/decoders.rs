@@ -64,7 +64,8 @@ async fn pictures(video: &AviVideo, codec: Codec, from: f64) -> (Vec<Picture>, O
 /// ffmpeg gives the last picture of a packed stream no time, but shows it.
 fn decoded_frames(path: &PathBuf) -> usize {
     let entries = ["-count_frames", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0"];
-    let output = Command::new("ffprobe").args(["-v", "error", "-select_streams", "v:0"]).args(entries).arg(path).output();
+    let output =
+        Command::new("ffprobe").args(["-v", "error", "-select_streams", "v:0"]).args(entries).arg(path).output();
     String::from_utf8(output.unwrap().stdout).unwrap().trim().trim_end_matches(',').parse().unwrap()
 }
 
@@ -109,8 +110,7 @@ async fn compare(path: &PathBuf) -> Option<String> {
     let frames = decoded_planes(path, reference.info().width as usize, reference.info().height as usize);
     let (pictures, complaint) = pictures(&video, codec, 0.0).await;
     let order = pictures.windows(2).all(|pair| pair[0].time < pair[1].time);
-    let likeness: Vec<f64> =
-        pictures.iter().zip(&frames).map(|(picture, rgb)| psnr(&picture.rgba, rgb)).collect();
+    let likeness: Vec<f64> = pictures.iter().zip(&frames).map(|(picture, rgb)| psnr(&picture.rgba, rgb)).collect();
     let worst = likeness.iter().copied().enumerate().min_by(|one, two| one.1.total_cmp(&two.1));
     let told = format!(
         "{}: {} moments, {} expected, {} pictures, {:.2} ms off, in order: {order}, worst {worst:.3?} dB, {complaint:?}",

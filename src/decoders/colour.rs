@@ -47,8 +47,7 @@ impl Coefficients {
             Matrix::Bt2020 => (0.2627, 0.0593),
         };
         let green = 1.0 - red - blue;
-        let (luma, chroma, black) =
-            if colour.full_range { (1.0, 1.0, 0) } else { (255.0 / 219.0, 255.0 / 224.0, 16) };
+        let (luma, chroma, black) = if colour.full_range { (1.0, 1.0, 0) } else { (255.0 / 219.0, 255.0 / 224.0, 16) };
         let fixed = |value: f64| (value * 65536.0).round() as i32;
         Self {
             luma: fixed(luma),
@@ -123,13 +122,8 @@ mod tests {
 
     #[test]
     fn ten_bits_are_rounded_to_eight_and_short_planes_stay_opaque() {
-        let planes = Planes {
-            luma: Plane { samples: &[943u16, 64], stride: 2 },
-            chroma: None,
-            width: 2,
-            height: 2,
-            depth: 10,
-        };
+        let planes =
+            Planes { luma: Plane { samples: &[943u16, 64], stride: 2 }, chroma: None, width: 2, height: 2, depth: 10 };
         let picture = planes.picture(7, Colour::default());
         assert_eq!(picture.rgba, [[255; 4], [0, 0, 0, 255], [255; 4], [255; 4]].concat());
         assert_eq!(picture.time, 7.0);

@@ -16,8 +16,9 @@ use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 use crate::protocol::{Command, DeviceChoice, DeviceReport, Event, JobId, Report, Request};
 
-/// The worker's script: it listens at once and loads the engine's program.
-const ENGINE_SCRIPT: &str = "./worker.js";
+/// The worker's script: it listens at once and loads the program that the worker's name says.
+const WORKER_SCRIPT: &str = "./worker.js";
+const ENGINE: &str = "engine";
 
 /// More crashes than this within [`CRASH_WINDOW`] milliseconds, and starting it again is no help.
 const CRASHES_ALLOWED: usize = 3;
@@ -119,7 +120,8 @@ impl Engine {
         self.status.set(EngineStatus::Starting);
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
-        let worker = match Worker::new_with_options(ENGINE_SCRIPT, &options) {
+        options.set_name(ENGINE);
+        let worker = match Worker::new_with_options(WORKER_SCRIPT, &options) {
             Ok(worker) => worker,
             Err(_) => return self.give_up("This browser does not allow background workers, which the engine needs."),
         };

@@ -40,13 +40,25 @@ impl Drop for DecodedFrame {
 struct Arrivals {
     /// In microseconds.
     wanted: RefCell<HashSet<i64>>,
-    frames: RefCell<VecDeque<DecodedFrame>>,
+    /// Where chunks tell when they are decoded, not when their frames are shown: the chunks' times. Frames come in the
+    /// order in which they are shown, and take the times in turn.
+    turns: RefCell<Option<VecDeque<i64>>>,
+    frames: RefCell<VecDeque<(i64, DecodedFrame)>>,
     error: RefCell<Option<String>>,
     changed: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Arrivals {
+    fn take_in(&self, frame: DecodedFrame) {
+        let stamped = frame.0.timestamp().round() as i64;
+        let time = self.turns.borrow_mut().as_mut().map_or(Some(stamped), VecDeque::pop_front);
+        if let Some(time) = time.filter(|time| self.wanted.borrow().contains(time)) {
+            self.frames.borrow_mut().push_back((time, frame));
+        }
+        self.wake();
+    }
+
     fn wake(&self) {
         self.changed.set(true);
         if let Some(waker) = self.waker.borrow_mut().take() {
@@ -97,16 +109,14 @@ pub async fn is_supported(config: &JsValue) -> bool {
 }
 
 impl Decoder {
-    pub fn new(config: &JsValue, orientation: Orientation) -> Result<Self, VideoError> {
-        let arrivals = Rc::new(Arrivals::default());
+    /// `in_turn` says that chunks tell when they are decoded, not when their frames are shown.
+    pub fn new(config: &JsValue, orientation: Orientation, in_turn: bool) -> Result<Self, VideoError> {
+        let turns = RefCell::new(in_turn.then(VecDeque::new));
+        let arrivals = Rc::new(Arrivals { turns, ..Arrivals::default() });
         let output = {
             let arrivals = arrivals.clone();
             Closure::<dyn FnMut(VideoFrame)>::new(move |frame: VideoFrame| {
-                let frame = DecodedFrame(frame);
-                if arrivals.wanted.borrow().contains(&(frame.0.timestamp().round() as i64)) {
-                    arrivals.frames.borrow_mut().push_back(frame);
-                }
-                arrivals.wake();
+                arrivals.take_in(DecodedFrame(frame));
             })
         };
         let error = {
@@ -138,8 +148,12 @@ impl Decoder {
 
     /// Hands over one chunk once the decoder has room for it. The frame of a chunk that is not wanted is dropped.
     pub async fn decode(&mut self, chunk: &EncodedVideoChunk, wanted: bool) -> Result<(), VideoError> {
+        let time = chunk.timestamp().round() as i64;
         if wanted {
-            self.arrivals.wanted.borrow_mut().insert(chunk.timestamp().round() as i64);
+            self.arrivals.wanted.borrow_mut().insert(time);
+        }
+        if let Some(turns) = self.arrivals.turns.borrow_mut().as_mut() {
+            turns.push_back(time);
         }
         loop {
             self.copy_arrived().await?;
@@ -174,9 +188,9 @@ impl Decoder {
     async fn copy_arrived(&mut self) -> Result<(), VideoError> {
         loop {
             let arrived = self.arrivals.frames.borrow_mut().pop_front();
-            let Some(frame) = arrived else { break };
+            let Some((time, frame)) = arrived else { break };
             let copied = copy(&frame.0, self.orientation).await?;
-            self.copied.push((frame.0.timestamp(), copied));
+            self.copied.push((time as f64, copied));
         }
         match self.arrivals.error.borrow().as_ref() {
             Some(message) => Err(VideoError::Damaged(message.trim_end_matches('.').to_string())),

@@ -8,6 +8,7 @@ use wasm_bindgen::{JsCast, JsValue, closure::Closure, prelude::wasm_bindgen};
 use web_sys::{EncodedVideoChunk, File};
 
 use super::{VideoError, upright::Orientation};
+use crate::decoders::messages::Codec;
 
 #[wasm_bindgen(module = "/node_modules/mediabunny/mediabunny.js")]
 extern "C" {
@@ -45,6 +46,10 @@ extern "C" {
     async fn codec(this: &InputVideoTrack) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch, js_name = "getDecoderConfig")]
     async fn decoder_config(this: &InputVideoTrack) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = "getCodedWidth")]
+    async fn coded_width(this: &InputVideoTrack) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = "getCodedHeight")]
+    async fn coded_height(this: &InputVideoTrack) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch, js_name = "getRotation")]
     async fn rotation(this: &InputVideoTrack) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch, js_name = "getFlip")]
@@ -65,6 +70,7 @@ extern "C" {
     async fn next_packet(this: &EncodedPacketSink, packet: &Packet, options: &JsValue) -> Result<JsValue, JsValue>;
 
     /// mediabunny's EncodedPacket.
+    #[derive(Clone)]
     pub type Packet;
     /// In seconds, in the file's own time.
     #[wasm_bindgen(method, getter)]
@@ -121,7 +127,11 @@ pub struct Track {
     pub decoder_config: Option<JsValue>,
     /// The codec's name for people.
     pub codec: String,
+    /// Which of the wasm decoders decodes it.
+    pub software: Option<Codec>,
     pub encrypted: bool,
+    /// Width and height in pixels, as stored.
+    pub size: Option<(u32, u32)>,
     pub orientation: Orientation,
     /// The end of the last packet, in the file's own time.
     pub end: f64,
@@ -181,10 +191,14 @@ impl Demuxer {
         let config = track.decoder_config().await.map_err(|error| damaged(&error))?;
         let rotation = track.rotation().await.map_err(|error| damaged(&error))?.as_f64().unwrap_or(0.0);
         let mirrored = track.flip().await.map_err(|error| damaged(&error))?.is_truthy();
+        let width = track.coded_width().await.map_err(|error| damaged(&error))?.as_f64().unwrap_or(0.0);
+        let height = track.coded_height().await.map_err(|error| damaged(&error))?.as_f64().unwrap_or(0.0);
         let end = track.compute_duration().await.map_err(|error| damaged(&error))?.as_f64().unwrap_or(0.0);
         Ok(Track {
             encrypted: internal.as_string().as_deref() == Some("encv"),
+            size: (width >= 1.0 && height >= 1.0).then_some((width as u32, height as u32)),
             decoder_config: config.is_object().then_some(config),
+            software: software(codec.as_deref(), &internal),
             codec: codec_name(codec.as_deref(), &internal),
             orientation: Orientation { quarter_turns: (rotation / 90.0).rem_euclid(4.0) as u8, mirrored },
             end,
@@ -233,6 +247,16 @@ pub fn damaged(error: &JsValue) -> VideoError {
 pub fn set(object: &Object, name: &str, value: &JsValue) {
     // Setting a field of a plain object does not fail.
     let _ = Reflect::set(object, &name.into(), value);
+}
+
+fn software(codec: Option<&str>, internal: &JsValue) -> Option<Codec> {
+    match (codec, internal.as_string().unwrap_or_default().as_str()) {
+        (Some("hevc"), _) => Some(Codec::Hevc),
+        (Some(_), _) => None,
+        (None, "mp4v" | "V_MPEG4/ISO/ASP" | "V_MPEG4/ISO/SP" | "V_MPEG4/ISO/AP") => Some(Codec::Mpeg4),
+        (None, "mjpa" | "jpeg" | "V_MJPEG") => Some(Codec::MotionJpeg),
+        _ => None,
+    }
 }
 
 fn codec_name(codec: Option<&str>, internal: &JsValue) -> String {

@@ -9,6 +9,7 @@ pub mod augmentation;
 pub mod cache;
 pub mod clip;
 pub mod colour_jitter;
+pub mod esds;
 pub mod mpeg4;
 pub mod sampler;
 pub mod signature;
@@ -18,18 +19,22 @@ pub mod upright;
 pub mod views;
 
 #[cfg(target_family = "wasm")]
+mod browser;
+#[cfg(target_family = "wasm")]
 mod codec;
 #[cfg(target_family = "wasm")]
 mod container;
 #[cfg(not(target_family = "wasm"))]
 mod ffmpeg;
 #[cfg(target_family = "wasm")]
-mod webcodecs;
+mod packets;
+#[cfg(target_family = "wasm")]
+mod software;
 
+#[cfg(target_family = "wasm")]
+pub use browser::{BrowserVideo as Video, VideoSource};
 #[cfg(not(target_family = "wasm"))]
 pub use ffmpeg::{FfmpegVideo as Video, VideoSource};
-#[cfg(target_family = "wasm")]
-pub use webcodecs::{VideoSource, WebCodecsVideo as Video};
 
 /// One picture of a video.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +77,11 @@ pub enum VideoError {
     Encrypted,
     #[error("The file is cut off or damaged: {0}. Copy it again, or leave it out.")]
     Damaged(String),
+    #[error(
+        "The decoder gave up on the video ({0}). It may be damaged: convert it to mp4 (H.264), for example with \
+         HandBrake, or leave it out."
+    )]
+    GaveUp(&'static str),
     #[error("No frame of the video could be decoded. It may be damaged: play it to check, or leave it out.")]
     NoFrames,
     #[error("The file can no longer be read ({0}). If it was moved or changed, choose the folder again.")]

@@ -202,9 +202,8 @@ mod tests {
     use super::*;
 
     /// XviD's headers of a 180x144 stream at 25 frames a second, from Weizmann's set.
-    const LAYER: [u8; 22] = [
-        0, 0, 1, 0x20, 0, 0xc8, 0x88, 0x80, 0x0f, 0x51, 0x10, 0xb4, 0x24, 0x20, 0xa3, 0, 0, 1, 0xb2, b'X', b'v', b'i',
-    ];
+    const LAYER: [u8; 22] =
+        [0, 0, 1, 0x20, 0, 0xc8, 0x88, 0x80, 0x0f, 0x51, 0x10, 0xb4, 0x24, 0x20, 0xa3, 0, 0, 1, 0xb2, b'X', b'v', b'i'];
 
     fn vop(kind: u8, coded: bool) -> Vec<u8> {
         // Type, one modulo bit of 0, marker, 15 bits of increment (resolution 30000), marker, coded.

@@ -25,7 +25,7 @@ async function open(t, models, options = {}) {
   const page = context.pages()[0];
   await page.goto(`${address}icons/icon.svg`);
   await page.evaluate((script) => {
-    const worker = new Worker(script, { type: "module" });
+    const worker = new Worker(script, { type: "module", name: "engine" });
     const listeners = new Map();
     worker.onmessage = ({ data }) => listeners.get(data.message.job)?.(data.message.event, data.attachments);
     let last = 0;

@@ -62,8 +62,8 @@ pub struct Stream {
 impl Stream {
     pub fn coding(&self) -> Coding {
         match self.codec.to_ascii_uppercase().as_str() {
-            "XVID" | "DIVX" | "DX50" | "FMP4" | "MP4V" | "M4S2" | "MP4S" | "3IV2" | "XVIX" | "DXGM" | "RMP4" | "SEDG"
-            | "WAWV" | "FFDS" | "FVFW" | "SMP4" | "UMP4" | "BLZ0" | "SIPP" | "XVI1" | "DIV1" => Coding::Mpeg4,
+            "XVID" | "DIVX" | "DX50" | "FMP4" | "MP4V" | "M4S2" | "MP4S" | "3IV2" | "XVIX" | "DXGM" | "RMP4"
+            | "SEDG" | "WAWV" | "FFDS" | "FVFW" | "SMP4" | "UMP4" | "BLZ0" | "SIPP" | "XVI1" | "DIV1" => Coding::Mpeg4,
             "MJPG" | "AVRN" | "JPEG" | "LJPG" | "MJPA" | "DMB1" | "IJPG" | "JPGL" => Coding::MotionJpeg,
             "H264" | "X264" | "AVC1" | "DAVC" | "VSSH" => Coding::H264,
             _ => Coding::Other,
@@ -128,7 +128,8 @@ impl AviVideo {
             let key = self.key_before(index);
             let run = Run::start(self, key).await?;
             // B-frames that are shown before their key picture need the one before.
-            let is_early_enough = run.first_time().is_none_or(|time| time <= seconds + SAME_MOMENT * self.stream.seconds);
+            let is_early_enough =
+                run.first_time().is_none_or(|time| time <= seconds + SAME_MOMENT * self.stream.seconds);
             match key.checked_sub(1) {
                 Some(before) if !is_early_enough => index = before,
                 _ => return Ok(run),
@@ -250,8 +251,7 @@ impl Stream {
         let (scale, rate) = (number(header, 20).unwrap_or(0), number(header, 24).unwrap_or(0));
         // As ffmpeg takes a rate that makes no sense.
         const FRAMES_A_SECOND: f64 = 25.0;
-        self.seconds =
-            if scale == 0 || rate == 0 { 1.0 / FRAMES_A_SECOND } else { f64::from(scale) / f64::from(rate) };
+        self.seconds = if scale == 0 || rate == 0 { 1.0 / FRAMES_A_SECOND } else { f64::from(scale) / f64::from(rate) };
         self.codec = four_letters(header, 4);
         riff::name(header, 0).as_ref() == Some(b"vids")
     }

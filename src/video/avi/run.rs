@@ -31,7 +31,8 @@ impl<'a> Run<'a> {
     /// From chunk `next` on.
     pub(super) async fn start(video: &'a AviVideo, next: usize) -> Result<Self, VideoError> {
         let order = Reorder::default();
-        let mut run = Self { video, next, headers: video.headers, order, packed: VecDeque::new(), ended: false, first: None };
+        let mut run =
+            Self { video, next, headers: video.headers, order, packed: VecDeque::new(), ended: false, first: None };
         run.first = run.next().await?;
         Ok(run)
     }

@@ -1,0 +1,296 @@
+//! The browser's video reader: demuxes with mediabunny or our own AVI, decodes with WebCodecs or, where the browser does
+//! not know the codec, in wasm.
+//!
+//! Comes in: a `File`. Goes out: upright RGB frames by timestamp. Reads the container's index, then the packets from
+//! the key packet before the wanted frames to the last of them. Never reads a whole long file.
+
+use js_sys::{ArrayBuffer, Object, Reflect, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::File;
+
+use super::{
+    Frame, VideoError, VideoInfo, VideoReader,
+    avi::{AviVideo, Coding},
+    codec::{self, is_supported},
+    container::{self, Opened, Track, damaged},
+    esds, nearest_frames,
+    packets::{Demuxer, MOST_REORDERED, Packet, SAME_TIME},
+    signature::{SIGNATURE_BYTES, Signature},
+    software::SoftwareDecoder,
+    upright::Orientation,
+};
+use crate::decoders::messages::{Codec, Colour, Matrix, Stream};
+use crate::files::{FileError, FileSource};
+
+/// A `File` that the user gave.
+#[derive(Clone, Debug)]
+pub struct VideoSource {
+    key: String,
+    file: File,
+}
+
+impl VideoSource {
+    /// `key` tells this file from every other, and from itself with other contents: its path and size will do.
+    pub fn new(key: impl Into<String>, file: File) -> Self {
+        Self { key: key.into(), file }
+    }
+
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The file's own name.
+    pub fn name(&self) -> String {
+        self.file.name()
+    }
+
+    /// The file's bytes, whatever they are.
+    pub fn bytes(&self) -> Result<FileSource, FileError> {
+        Ok(web_sys::Blob::from(self.file.clone()).into())
+    }
+}
+
+/// One open video.
+pub struct BrowserVideo {
+    demuxer: Demuxer,
+    decoding: Decoding,
+    info: VideoInfo,
+    orientation: Orientation,
+    /// The first frame's place in the file's own time.
+    first: f64,
+    /// A packet's bytes tell whether it is shown.
+    hides_packets: bool,
+}
+
+/// Who decodes.
+enum Decoding {
+    WebCodecs {
+        config: JsValue,
+        /// Packets tell when they are decoded, not when their frames are shown.
+        in_turn: bool,
+    },
+    Software(Stream),
+}
+
+enum Decoder {
+    WebCodecs(codec::Decoder),
+    Software(Box<SoftwareDecoder>),
+}
+
+impl VideoReader for BrowserVideo {
+    async fn open(source: &VideoSource) -> Result<Self, VideoError> {
+        let signature = signature(&source.file).await?;
+        if signature.is_no_video() {
+            return Err(VideoError::NotAVideo(signature.described().into()));
+        }
+        if signature == Signature::Avi {
+            return Self::open_avi(source).await;
+        }
+        let demuxer = match container::Demuxer::open(&source.file).await? {
+            Opened::Video(demuxer) => demuxer,
+            other => return Err(not_opened(other, signature)),
+        };
+        let track = demuxer.track().await?;
+        if track.encrypted {
+            return Err(VideoError::Encrypted);
+        }
+        let decoding = decoding(&track, source).await?;
+        let Some((width, height)) = track.size else {
+            return Err(VideoError::Damaged("it does not say how large its pictures are".into()));
+        };
+        let (width, height) = track.orientation.turned(width, height);
+        let hides_packets = track.codec == "VP8";
+        let info = VideoInfo { seconds: 0.0, width, height, codec: track.codec };
+        let (orientation, demuxer) = (track.orientation, Demuxer::Mediabunny(demuxer));
+        let mut video = Self { demuxer, decoding, info, orientation, first: 0.0, hides_packets };
+        video.find_first().await?;
+        video.info.seconds = track.end - video.first;
+        if let Demuxer::Mediabunny(demuxer) = &video.demuxer
+            && !demuxer.ends_whole().await
+        {
+            return Err(VideoError::Damaged("it ends before the video does".into()));
+        }
+        Ok(video)
+    }
+
+    fn info(&self) -> &VideoInfo {
+        &self.info
+    }
+
+    async fn timestamps(&self, start: f64, end: f64) -> Result<Vec<f64>, VideoError> {
+        let (from, until) = (start.max(0.0) + self.first, end + self.first);
+        let listed = self.demuxer.times(from, until, usize::MAX, self.hides_packets).await?;
+        let mut times: Vec<f64> = listed.into_iter().map(|time| (time - self.first).max(0.0)).collect();
+        times.retain(|time| (start..end).contains(time));
+        times.sort_by(f64::total_cmp);
+        Ok(times)
+    }
+
+    async fn frames(&self, wanted: &[f64]) -> Result<Vec<Frame>, VideoError> {
+        let mut missing: Vec<f64> = wanted.iter().map(|time| time + self.first).collect();
+        missing.sort_by(f64::total_cmp);
+        missing.dedup_by(|one, two| (*one - *two).abs() < SAME_TIME);
+        let (Some(&earliest), Some(&latest)) = (missing.first(), missing.last()) else { return Ok(Vec::new()) };
+        let mut decoder = Decoder::new(&self.decoding, self.orientation).await?;
+        let mut run = self.demuxer.run_from(earliest).await?;
+        let in_turn = matches!(self.decoding, Decoding::WebCodecs { in_turn: true, .. });
+        let mut beyond = 0;
+        while let Some(packet) = run.next().await? {
+            let time = packet.time();
+            let before = missing.len();
+            missing.retain(|one| (one - time).abs() >= SAME_TIME);
+            decoder.decode(&packet, missing.len() < before).await?;
+            beyond += usize::from(time > latest);
+            if (missing.is_empty() && !in_turn) || beyond >= MOST_REORDERED {
+                break;
+            }
+        }
+        let decoded = decoder.finish().await?;
+        let seconds = |microseconds: f64| microseconds / 1e6 - self.first;
+        nearest_frames(wanted, decoded.into_iter().map(|(time, frame)| (seconds(time), frame)).collect())
+    }
+}
+
+impl BrowserVideo {
+    async fn open_avi(source: &VideoSource) -> Result<Self, VideoError> {
+        let bytes = source.bytes().map_err(|error| VideoError::Unreadable(error.to_string()))?;
+        let avi = AviVideo::open(bytes).await?.ok_or(VideoError::NoPicture)?;
+        let stream = avi.stream();
+        let software = |codec| {
+            Decoding::Software(Stream { codec, description: stream.description.clone(), colour: Colour::default() })
+        };
+        let (decoding, codec) = match stream.coding() {
+            Coding::Mpeg4 => (software(Codec::Mpeg4), "MPEG-4 part 2".to_string()),
+            Coding::MotionJpeg => (software(Codec::MotionJpeg), "Motion JPEG".to_string()),
+            Coding::H264 => (h264(&avi).await?, "H.264".to_string()),
+            Coding::Other => return Err(VideoError::Codec(stream.codec.clone())),
+        };
+        let info = VideoInfo { seconds: 0.0, width: stream.width, height: stream.height, codec };
+        let seconds = avi.seconds();
+        let (orientation, demuxer) = (Orientation::default(), Demuxer::Avi(avi));
+        let mut video = Self { demuxer, decoding, info, orientation, first: 0.0, hides_packets: false };
+        video.find_first().await?;
+        video.info.seconds = seconds - video.first;
+        Ok(video)
+    }
+
+    async fn find_first(&mut self) -> Result<(), VideoError> {
+        let earliest = self.demuxer.times(0.0, f64::INFINITY, MOST_REORDERED, self.hides_packets).await?;
+        self.first = earliest.into_iter().min_by(f64::total_cmp).ok_or(VideoError::NoFrames)?;
+        Ok(())
+    }
+}
+
+impl Decoder {
+    async fn new(decoding: &Decoding, orientation: Orientation) -> Result<Self, VideoError> {
+        match decoding {
+            Decoding::WebCodecs { config, in_turn } => {
+                codec::Decoder::new(config, orientation, *in_turn).map(Self::WebCodecs)
+            }
+            Decoding::Software(stream) => {
+                Ok(Self::Software(Box::new(SoftwareDecoder::new(stream, orientation).await?)))
+            }
+        }
+    }
+
+    async fn decode(&mut self, packet: &Packet, wanted: bool) -> Result<(), VideoError> {
+        match self {
+            Self::WebCodecs(decoder) => decoder.decode(&packet.chunk()?, wanted).await,
+            Self::Software(decoder) => decoder.decode(packet.bytes(), packet.microseconds(), wanted).await,
+        }
+    }
+
+    /// Pairs of microseconds and frame, in any order.
+    async fn finish(self) -> Result<Vec<(f64, Frame)>, VideoError> {
+        match self {
+            Self::WebCodecs(decoder) => decoder.finish().await,
+            Self::Software(decoder) => decoder.finish().await,
+        }
+    }
+}
+
+/// The first sequence parameter set (ITU-T H.264, 7.3.2.1.1) names the profile and level that the browser asks for.
+async fn h264(avi: &AviVideo) -> Result<Decoding, VideoError> {
+    const PARAMETER_SET: u8 = 7;
+    let codec = || VideoError::Codec("H.264".into());
+    let first = avi.run_from(0.0).await?.next().await?.ok_or(VideoError::NoFrames)?;
+    let set = first.data.windows(7).find_map(|bytes| match bytes {
+        [0, 0, 1, kind, profile, constraints, level] if kind & 0x1f == PARAMETER_SET => {
+            Some([*profile, *constraints, *level])
+        }
+        _ => None,
+    });
+    let [profile, constraints, level] = set.ok_or_else(codec)?;
+    let config = Object::new();
+    container::set(&config, "codec", &format!("avc1.{profile:02x}{constraints:02x}{level:02x}").into());
+    container::set(&config, "codedWidth", &avi.stream().width.into());
+    container::set(&config, "codedHeight", &avi.stream().height.into());
+    if is_supported(&config).await {
+        Ok(Decoding::WebCodecs { config: config.into(), in_turn: true })
+    } else {
+        Err(codec())
+    }
+}
+
+/// The browser's decoder where it has one, else ours.
+async fn decoding(track: &Track, source: &VideoSource) -> Result<Decoding, VideoError> {
+    if let Some(config) = &track.decoder_config
+        && is_supported(config).await
+    {
+        return Ok(Decoding::WebCodecs { config: config.clone(), in_turn: false });
+    }
+    let codec = track.software.ok_or_else(|| VideoError::Codec(track.codec.clone()))?;
+    let description = match (codec, &track.decoder_config) {
+        (_, Some(config)) => description(config),
+        (Codec::Mpeg4, None) => {
+            let bytes = source.bytes().map_err(|error| VideoError::Unreadable(error.to_string()))?;
+            // Without one, the stream's headers lie in its packets.
+            esds::configuration(&bytes).await.unwrap_or_default()
+        }
+        (_, None) => Vec::new(),
+    };
+    let colour = track.decoder_config.as_ref().map(colour).unwrap_or_default();
+    Ok(Decoding::Software(Stream { codec, description, colour }))
+}
+
+/// A decoder configuration's `description`: a buffer, or a view of one.
+fn description(config: &JsValue) -> Vec<u8> {
+    let value = Reflect::get(config, &"description".into()).unwrap_or_default();
+    if let Some(view) = value.dyn_ref::<Uint8Array>() {
+        return view.to_vec();
+    }
+    value.dyn_ref::<ArrayBuffer>().map(|buffer| Uint8Array::new(buffer).to_vec()).unwrap_or_default()
+}
+
+fn colour(config: &JsValue) -> Colour {
+    let space = Reflect::get(config, &"colorSpace".into()).unwrap_or_default();
+    let field = |name: &str| Reflect::get(&space, &name.into()).unwrap_or_default();
+    let matrix = match field("matrix").as_string().as_deref() {
+        Some("bt709") => Matrix::Bt709,
+        Some("bt2020-ncl") => Matrix::Bt2020,
+        _ => Matrix::Bt601,
+    };
+    Colour { matrix, full_range: field("fullRange").is_truthy() }
+}
+
+async fn signature(file: &File) -> Result<Signature, VideoError> {
+    if file.size() == 0.0 {
+        return Err(VideoError::Empty);
+    }
+    let start = file.slice_with_f64_and_f64(0.0, SIGNATURE_BYTES as f64).map_err(|error| damaged(&error))?;
+    let bytes = JsFuture::from(start.array_buffer()).await.map_err(|error| damaged(&error))?;
+    Ok(Signature::of(&Uint8Array::new(&bytes).to_vec()))
+}
+
+fn not_opened(opened: Opened, signature: Signature) -> VideoError {
+    match (opened, signature) {
+        // mediabunny passes over tracks of other kinds in a transport stream without a word.
+        (Opened::OtherTracks, Signature::Mp4 | Signature::Matroska) => VideoError::NoPicture,
+        (_, Signature::Mp4 | Signature::Matroska) => {
+            VideoError::Damaged("its index is missing, as when a recording or a download broke off".into())
+        }
+        (_, Signature::Unknown) => VideoError::NotAVideo(signature.described().into()),
+        (_, other) => VideoError::Container(other.described().into()),
+    }
+}

@@ -1,0 +1,124 @@
+//! An mp4 file -> the configuration of its first MPEG-4 part 2 track.
+//!
+//! Comes in: a file. Goes out: the DecoderSpecificInfo of `mp4v`'s `esds` box (ISO/IEC 14496-1, 7.2.6.7), which
+//! mediabunny does not hand out and in which many files keep the only copy of their headers. Never reads pictures.
+
+use crate::files::{FileError, FileSource};
+
+/// An index larger than this is damage.
+const LONGEST_INDEX: u64 = 256 << 20;
+/// Boxes with boxes in them, on the way to `esds`, and the bytes before those.
+const PATH: [(&[u8; 4], usize); 7] =
+    [(b"trak", 0), (b"mdia", 0), (b"minf", 0), (b"stbl", 0), (b"stsd", 8), (b"mp4v", 78), (b"esds", 4)];
+
+/// Empty where there is none.
+pub async fn configuration(file: &FileSource) -> Result<Vec<u8>, FileError> {
+    let mut at = 0;
+    while at + 8 <= file.len() {
+        let head = file.read(at..file.len().min(at + 16)).await?;
+        let Some((name, contents, length)) = header(&head, file.len() - at) else { break };
+        if &name == b"moov" && length - contents <= LONGEST_INDEX {
+            let end = file.len().min(at + length);
+            let index = file.read(at + contents..end).await?;
+            return Ok(search(&index, &PATH).and_then(specific_info).unwrap_or_default().to_vec());
+        }
+        at += length;
+    }
+    Ok(Vec::new())
+}
+
+/// A box's name, where its contents start, and its length, all of it; `rest` stands for a length of 0.
+fn header(bytes: &[u8], rest: u64) -> Option<([u8; 4], u64, u64)> {
+    let short = u32::from_be_bytes(*bytes.first_chunk()?);
+    let name = *bytes.get(4..)?.first_chunk()?;
+    let (contents, length) = match short {
+        0 => (8, rest),
+        1 => (16, u64::from_be_bytes(*bytes.get(8..)?.first_chunk()?)),
+        length => (8, u64::from(length)),
+    };
+    (length >= contents).then_some((name, contents, length))
+}
+
+/// The contents of the first box along `path`.
+fn search<'a>(mut boxes: &'a [u8], path: &[(&[u8; 4], usize)]) -> Option<&'a [u8]> {
+    let ((wanted, before), deeper) = path.split_first()?;
+    while !boxes.is_empty() {
+        let (name, contents, length) = header(boxes, boxes.len() as u64)?;
+        let length = usize::try_from(length).ok()?.min(boxes.len());
+        let (this, rest) = boxes.split_at(length);
+        if &name == *wanted {
+            let inside = this.get(contents as usize + before..).unwrap_or_default();
+            let found = if deeper.is_empty() { Some(inside) } else { search(inside, deeper) };
+            if found.is_some() {
+                return found;
+            }
+        }
+        boxes = rest;
+    }
+    None
+}
+
+/// Through ES_Descriptor (3) and DecoderConfigDescriptor (4) to DecoderSpecificInfo (5).
+fn specific_info(descriptors: &[u8]) -> Option<&[u8]> {
+    let stream = descriptor(descriptors, 3)?;
+    let flags = *stream.get(2)?;
+    let depends = if flags & 0x80 == 0 { 0 } else { 2 };
+    let address = if flags & 0x40 == 0 { 0 } else { 1 + usize::from(*stream.get(3 + depends)?) };
+    let clock = if flags & 0x20 == 0 { 0 } else { 2 };
+    let decoder = descriptor(stream.get(3 + depends + address + clock..)?, 4)?;
+    descriptor(decoder.get(13..)?, 5)
+}
+
+/// The contents of the descriptor that starts `bytes`, if its tag is `tag`.
+fn descriptor(bytes: &[u8], tag: u8) -> Option<&[u8]> {
+    let (&found, mut rest) = bytes.split_first()?;
+    let mut length = 0;
+    // At most four bytes of seven bits; the last has no continuation bit.
+    for _ in 0..4 {
+        let (&byte, behind) = rest.split_first()?;
+        rest = behind;
+        length = length << 7 | usize::from(byte & 0x7f);
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    (found == tag).then(|| rest.get(..length).unwrap_or(rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn boxed(name: &[u8; 4], before: usize, contents: &[u8]) -> Vec<u8> {
+        let length = (8 + before + contents.len()) as u32;
+        [&length.to_be_bytes(), name.as_slice(), &vec![0; before], contents].concat()
+    }
+
+    fn movie() -> Vec<u8> {
+        let info = [5, 0x80, 0x80, 0x80, 3, 7, 8, 9];
+        let decoder = [[4, 13 + 8].as_slice(), &[0; 13], &info].concat();
+        let stream = [[3, 3 + 23].as_slice(), &[0, 1, 0], &decoder].concat();
+        let inner = PATH.iter().rev().fold(stream, |inner, (name, before)| boxed(name, *before, &inner));
+        [boxed(b"ftyp", 4, &[]), boxed(b"mdat", 0, &[1; 9]), boxed(b"moov", 0, &inner)].concat()
+    }
+
+    fn found(bytes: &[u8]) -> Vec<u8> {
+        configuration(&FileSource::from_bytes(bytes)).now_or_never().unwrap().unwrap_or_default()
+    }
+
+    #[test]
+    fn the_configuration_is_found_and_a_file_cut_anywhere_has_none_or_less() {
+        let movie = movie();
+        assert_eq!(found(&movie), [7, 8, 9]);
+        for length in 0..movie.len() {
+            assert!([7, 8, 9].starts_with(&found(&movie[..length])));
+        }
+        for place in 0..movie.len() {
+            let mut damaged = movie.clone();
+            damaged[place] ^= 0xff;
+            found(&damaged);
+        }
+    }
+}

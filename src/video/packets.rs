@@ -1,0 +1,134 @@
+//! A browser's `File` -> its video's packets, whichever container they lie in.
+//!
+//! Comes in: a `File`. Goes out: one [`Demuxer`] over mediabunny's containers and our own AVI, and [`Packet`]s that
+//! either decoder takes. Never decodes.
+
+use js_sys::Uint8Array;
+use web_sys::{EncodedVideoChunk, EncodedVideoChunkInit, EncodedVideoChunkType};
+
+use super::VideoError;
+use super::avi::{self, AviVideo};
+use super::container::{self, Reading, damaged};
+
+/// No codec here keeps a frame back behind more than 16 later ones.
+pub const MOST_REORDERED: usize = 17;
+/// Two times nearer than this, in seconds, are one.
+pub const SAME_TIME: f64 = 1e-6;
+
+pub enum Demuxer {
+    Mediabunny(container::Demuxer),
+    Avi(AviVideo),
+}
+
+/// The bytes of one coded picture.
+pub enum Packet {
+    Mediabunny(container::Packet),
+    Avi(avi::Packet),
+}
+
+impl Packet {
+    /// When it is shown, in seconds of the file's own time.
+    pub fn time(&self) -> f64 {
+        match self {
+            Self::Mediabunny(packet) => packet.timestamp(),
+            Self::Avi(packet) => packet.time,
+        }
+    }
+
+    /// The time that its picture carries, in whole microseconds.
+    pub fn microseconds(&self) -> f64 {
+        match self {
+            Self::Mediabunny(packet) => packet.microseconds(),
+            Self::Avi(packet) => (packet.time * 1e6).round(),
+        }
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Mediabunny(packet) => packet.data().to_vec(),
+            Self::Avi(packet) => packet.data.clone(),
+        }
+    }
+
+    /// As WebCodecs takes it.
+    pub fn chunk(&self) -> Result<EncodedVideoChunk, VideoError> {
+        let chunk = match self {
+            Self::Mediabunny(packet) => packet.chunk(),
+            Self::Avi(packet) => {
+                let kind = if packet.key { EncodedVideoChunkType::Key } else { EncodedVideoChunkType::Delta };
+                let data = Uint8Array::from(packet.data.as_slice());
+                let chunk = EncodedVideoChunkInit::new_with_u8_array(&data, 0, kind);
+                chunk.set_timestamp_f64(self.microseconds());
+                EncodedVideoChunk::new(&chunk)
+            }
+        };
+        chunk.map_err(|error| damaged(&error))
+    }
+}
+
+/// Packets in decoding order, read as they are asked for.
+pub enum Run<'a> {
+    Mediabunny { demuxer: &'a container::Demuxer, last: Option<container::Packet>, started: bool },
+    Avi(Box<avi::Run<'a>>),
+}
+
+impl Demuxer {
+    /// From the last packet on that the picture shown at `time` can be decoded from.
+    pub async fn run_from(&self, time: f64) -> Result<Run<'_>, VideoError> {
+        match self {
+            Self::Mediabunny(demuxer) => {
+                let last = demuxer.key_packet(time + SAME_TIME, Reading::Data).await?;
+                Ok(Run::Mediabunny { demuxer, last, started: false })
+            }
+            Self::Avi(video) => Ok(Run::Avi(Box::new(video.run_from(time).await?))),
+        }
+    }
+
+    /// The times of the pictures from `start` to before `end`, in the file's own time; after `most` of them the rest
+    /// may be left out. `hidden` says that a packet's bytes must be looked at to know whether it is shown.
+    pub async fn times(&self, start: f64, end: f64, most: usize, hidden: bool) -> Result<Vec<f64>, VideoError> {
+        let demuxer = match self {
+            Self::Avi(video) => return video.moments(start..end).await,
+            Self::Mediabunny(demuxer) => demuxer,
+        };
+        let reading = if hidden { Reading::Data } else { Reading::Times };
+        let mut times = Vec::new();
+        let mut beyond = 0;
+        let mut packet = demuxer.key_packet(start + SAME_TIME, reading).await?;
+        while let Some(current) = packet {
+            let time = current.timestamp();
+            // An edit list moves what it cuts away to before 0.
+            let shown = time > -SAME_TIME && !(hidden && is_hidden(&current));
+            if shown && time > start - SAME_TIME && time < end {
+                times.push(time);
+            }
+            beyond += usize::from(time >= end);
+            if beyond >= MOST_REORDERED || times.len() >= most {
+                break;
+            }
+            packet = demuxer.next_packet(&current, reading).await?;
+        }
+        Ok(times)
+    }
+}
+
+impl Run<'_> {
+    pub async fn next(&mut self) -> Result<Option<Packet>, VideoError> {
+        match self {
+            Self::Avi(run) => Ok(run.next().await?.map(Packet::Avi)),
+            Self::Mediabunny { demuxer, last, started } => {
+                if *started && let Some(current) = last.take() {
+                    *last = demuxer.next_packet(&current, Reading::Data).await?;
+                }
+                *started = true;
+                Ok(last.clone().map(Packet::Mediabunny))
+            }
+        }
+    }
+}
+
+/// Whether a VP8 frame is only there for others to refer to: bit 4 of its first byte is show_frame (RFC 6386, 9.1).
+fn is_hidden(packet: &container::Packet) -> bool {
+    let data = packet.data();
+    data.length() > 0 && data.get_index(0) & 0x10 == 0
+}
