@@ -1,5 +1,5 @@
 # The two commands that people need are `make serve` and `make test`; both set up what they need first.
-.PHONY: serve test build setup check test-native test-browser test-e2e test-interop sizes screenshots sample starter clean
+.PHONY: serve test build setup check test-native test-browser test-e2e test-interop media-support sizes screenshots sample starter clean
 
 serve: ## Build the page and serve it at http://localhost:8080
 	@scripts/setup.sh build
@@ -30,6 +30,10 @@ test-e2e: build ## The page in Chromium, as a user uses it
 test-interop: ## Round trips with Python's transformers and torch, which are several GB from the registry
 	@scripts/setup.sh test
 	@scripts/test_interop.sh
+
+media-support: build ## Every frame of every file of ../shared/media in Chromium against ffmpeg, as docs/media-support.md
+	@scripts/setup.sh test
+	@scripts/media_support.sh
 
 sizes: build ## What each program weighs: raw, gzip, brotli
 	@node scripts/sizes.mjs
