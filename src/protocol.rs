@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::dataset::labelling::Labelling;
 use crate::dataset::{Catalogue, Split, Unusable};
 use crate::train::settings::{StartFrom, TuneSettings};
 
@@ -42,9 +43,15 @@ pub enum DeviceChoice {
 pub enum Command {
     /// The first request: choose a device. Answer: [`Event::Ready`].
     Start { device: DeviceChoice },
-    /// Look at a folder. The `File` handles travel beside the message, one for each path (relative, `/` between parts).
-    /// Answers: [`Event::Importing`], [`Event::Imported`], then a [`Event::Thumbnail`] for each class.
-    Import { paths: Vec<String> },
+    /// Some of the files of the next [`Command::Import`]; their handles travel beside the message as that one's do. All of
+    /// a large folder in one message would hold up the page.
+    HandOver { paths: Vec<String> },
+    /// List, label and split a folder. The `File` handles travel beside the message, one for each path (relative, `/`
+    /// between parts). Answers: [`Event::Imported`] at once, a [`Event::Thumbnail`] for each class, and, while every file
+    /// is looked into, [`Event::Checking`] and an [`Event::Imported`] for what was found.
+    Import { paths: Vec<String>, labelling: Labelling },
+    /// Other labels or splits for the imported folder. Answers: [`Event::Imported`], [`Event::Thumbnail`]s.
+    Label { labelling: Labelling },
     /// A training clip as the model will see it, of the `round`-th video of a class, those to train on first. The seed
     /// decides all that is random. Answer: [`Event::Preview`].
     Preview { class: String, round: usize, settings: TuneSettings, seed: u64 },
@@ -83,12 +90,13 @@ pub enum Command {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
     Ready(DeviceReport),
-    /// How many of the files have been looked at.
-    Importing {
+    /// How many of the files have been looked into.
+    Checking {
         done: usize,
         total: usize,
     },
-    Imported(Catalogue),
+    /// As far as a page can show it.
+    Imported(Box<Catalogue>),
     Thumbnail {
         class: String,
         picture: Picture,

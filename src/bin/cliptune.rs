@@ -11,6 +11,7 @@ use std::rc::Rc;
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cliptune::dataset::direction::names_direction;
+use cliptune::dataset::labelling::Labelling;
 use cliptune::engine::classification::classify;
 use cliptune::engine::folder::Folder;
 use cliptune::engine::loaded::LoadedModel;
@@ -220,7 +221,7 @@ async fn import(folder: &Path) -> Result<Folder, Failure> {
     let mut files = Vec::new();
     list(folder, "", &mut files).map_err(|error| unusable(format!("{} cannot be read: {error}.", folder.display())))?;
     eprintln!("Looking at {} files in {}.", files.len(), folder.display());
-    Ok(Folder::import(files, |_, _| {}).await)
+    Ok(Folder::import(files, &Labelling::default()).await)
 }
 
 /// Every file below `folder`, with its path relative to the top, `/` between parts, in name order.

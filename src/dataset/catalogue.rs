@@ -1,76 +1,90 @@
-//! Labelled files and what opening each told -> the [`Catalogue`] that the page shows and training uses.
+//! Labelled files with their splits, and what opening them told -> the [`Catalogue`] that the page shows and training
+//! uses.
 //!
-//! Comes in: a [`Layout`] and one [`Probe`] for each of its videos. Goes out: classes, splits, warnings, and why
-//! nothing can be trained where that is so. Never opens a file.
+//! Comes in: a [`Listing`] and a [`Checks`]. Goes out: classes, counts, warnings, and why nothing can be trained where
+//! that is so. Never opens a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Catalogue, ClassSummary, Split, Unusable, VideoSummary, layout::Layout, split::assign};
-
-/// What opening a video told about it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Measured {
-    pub seconds: f64,
-    /// Upright, in pixels.
-    pub width: u32,
-    pub height: u32,
-}
+use super::listing::Listing;
+use super::words::{count, counted, enumerated};
+use super::{Catalogue, ClassSummary, Measured, Split, Unusable, VideoSummary, Warning, leakage};
 
 /// What opening a video told, or a sentence why it cannot be used.
 pub type Probe = Result<Measured, String>;
 
-/// Splits depend on the data alone, so that runs with other seeds can be compared.
-pub const SPLIT_SEED: u64 = 42;
+/// What looking into the files told so far.
+#[derive(Clone, Debug, Default)]
+pub struct Checks {
+    pub probes: BTreeMap<String, Probe>,
+    /// Paths of files with the same bytes, set by set.
+    pub copies: Vec<Vec<String>>,
+}
 
 /// A class with fewer training clips than this share of the largest class's is called rare.
 const RARE: f64 = 0.2;
+/// Files that cannot be used that the page is told of.
+const LISTED: usize = 200;
+/// Classes that the page shows.
+pub const PICTURED: usize = 200;
 
 impl Catalogue {
-    /// `probes` belong to `layout.videos` one by one; a video without one counts as not looked at.
-    pub fn new(layout: Layout, probes: Vec<Probe>, seed: u64) -> Self {
-        let mut unusable = layout.unusable;
-        let mut usable = Vec::new();
-        let missing = std::iter::repeat_with(|| Err("It was not looked at.".to_string()));
-        for (file, probe) in layout.videos.into_iter().zip(probes.into_iter().chain(missing)) {
-            match probe {
-                Ok(measured) => usable.push((file, measured)),
-                Err(reason) => unusable.push(Unusable { path: file.path, reason }),
+    /// The videos of the listing but for those that `checks` found unusable.
+    pub fn new(listing: &Listing, checks: &Checks) -> Self {
+        let mut unusable = listing.unusable.clone();
+        let mut told = BTreeSet::new();
+        let mut usable = Vec::with_capacity(listing.videos.len());
+        for (file, split) in &listing.videos {
+            match checks.probes.get(&file.path) {
+                Some(Err(reason)) if told.insert(file.path.as_str()) => {
+                    unusable.push(Unusable { path: file.path.clone(), reason: reason.clone() });
+                }
+                Some(Err(_)) => {}
+                probe => usable.push((file, *split, probe.and_then(|probe| probe.as_ref().ok().copied()))),
             }
         }
-        let (files, measured): (Vec<_>, Vec<_>) = usable.into_iter().unzip();
-        let splits = assign(&files, seed);
-        let names: BTreeSet<String> = files.iter().map(|file| file.class.clone()).collect();
-        let ids: BTreeMap<&str, usize> = names.iter().enumerate().map(|(id, name)| (name.as_str(), id)).collect();
-        let videos: Vec<VideoSummary> = files
-            .into_iter()
-            .zip(measured)
-            .zip(splits)
-            .map(|((file, measured), split)| VideoSummary {
-                class: ids.get(file.class.as_str()).copied().unwrap_or_default(),
-                path: file.path,
-                split,
-                group: file.group,
-                seconds: measured.seconds,
-                width: measured.width,
-                height: measured.height,
-            })
-            .collect();
-        let classes: Vec<ClassSummary> = names
-            .iter()
-            .enumerate()
-            .map(|(id, name)| {
-                let count = |split| videos.iter().filter(|video| video.class == id && video.split == split).count();
-                ClassSummary {
-                    name: name.clone(),
-                    train: count(Split::Train),
-                    validation: count(Split::Validation),
-                    test: count(Split::Test),
-                }
-            })
-            .collect();
+        let names: BTreeSet<&str> = usable.iter().map(|(file, ..)| file.class.as_str()).collect();
+        let ids: BTreeMap<&str, usize> = names.iter().enumerate().map(|(id, name)| (*name, id)).collect();
+        let empty = |name: &&str| ClassSummary { name: name.to_string(), train: 0, validation: 0, test: 0 };
+        let mut classes: Vec<ClassSummary> = names.iter().map(empty).collect();
+        let mut videos = Vec::with_capacity(usable.len());
+        for (file, split, measured) in &usable {
+            let class = ids.get(file.class.as_str()).copied().unwrap_or_default();
+            if let Some(class) = classes.get_mut(class) {
+                *class.count_mut(*split) += 1;
+            }
+            videos.push(VideoSummary {
+                path: file.path.clone(),
+                part: file.part,
+                class,
+                split: *split,
+                group: file.group.clone(),
+                measured: *measured,
+            });
+        }
         let blocked = blocked(&classes, unusable.len());
-        let warnings = if blocked.is_none() { warnings(&classes, &videos) } else { Vec::new() };
-        Self { classes, videos, unusable, warnings, blocked }
+        let mut warnings = listing.warnings.clone();
+        if blocked.is_none() {
+            warnings.extend(thin(&classes).into_iter().map(Warning::new));
+            let placed: Vec<leakage::Placed<'_>> = usable.iter().map(|(file, split, _)| (*file, *split)).collect();
+            warnings.extend(leakage::of_groups(&placed, listing.span));
+            warnings.extend(leakage::of_bytes(&placed, &checks.copies));
+        }
+        let mut found = listing.found.clone();
+        found.balance = balance(&classes);
+        Self { classes, videos, unusable_count: unusable.len(), unusable, warnings, blocked, found }
+    }
+
+    /// Without what a page cannot show at once.
+    pub fn for_page(mut self) -> Self {
+        self.videos.clear();
+        self.unusable.truncate(LISTED);
+        self
+    }
+
+    /// All videos that can be used.
+    pub fn count(&self) -> usize {
+        self.classes.iter().map(ClassSummary::total).sum()
     }
 
     /// Class names in label-id order.
@@ -84,6 +98,20 @@ impl Catalogue {
     }
 }
 
+impl ClassSummary {
+    fn count_mut(&mut self, split: Split) -> &mut usize {
+        match split {
+            Split::Train => &mut self.train,
+            Split::Validation => &mut self.validation,
+            Split::Test => &mut self.test,
+        }
+    }
+
+    pub fn total(&self) -> usize {
+        self.train + self.validation + self.test
+    }
+}
+
 fn blocked(classes: &[ClassSummary], unusable: usize) -> Option<String> {
     match classes {
         [] if unusable == 0 => Some(
@@ -93,8 +121,8 @@ fn blocked(classes: &[ClassSummary], unusable: usize) -> Option<String> {
         ),
         [] => Some(format!(
             "There is no video here that can be used: {} listed below with the reason. Choose a folder that holds \
-             one folder of videos for each class, such as Jump/ and Run/.",
-            if unusable == 1 { "1 file is".into() } else { format!("{unusable} files are") }
+             one folder of videos for each class, such as Jump/ and Run/, or say below where labels come from.",
+            counted(unusable, "file is", "files are")
         )),
         [class] => Some(format!(
             "All videos are in one class, “{}”. A model learns to tell classes apart: add a folder of videos for at \
@@ -102,7 +130,7 @@ fn blocked(classes: &[ClassSummary], unusable: usize) -> Option<String> {
             class.name
         )),
         classes if classes.iter().all(|class| class.train == 0) => Some(
-            "There are no training clips: every video lies in a val or test folder. Put the clips to learn from \
+            "There are no training clips: every video is for validation or testing. Put the clips to learn from \
              into train/<Class>/, or drop a folder that holds the class folders only."
                 .into(),
         ),
@@ -113,21 +141,21 @@ fn blocked(classes: &[ClassSummary], unusable: usize) -> Option<String> {
     }
 }
 
-fn warnings(classes: &[ClassSummary], videos: &[VideoSummary]) -> Vec<String> {
+/// Where there is too little to learn from, or to measure with.
+fn thin(classes: &[ClassSummary]) -> Vec<String> {
     let mut warnings = Vec::new();
-    let total = |class: &ClassSummary| class.train + class.validation + class.test;
     let of = |holds: &dyn Fn(&ClassSummary) -> bool| -> Vec<&str> {
         classes.iter().filter(|class| holds(class)).map(|class| class.name.as_str()).collect()
     };
     let untrained = of(&|class| class.train == 0);
     if !untrained.is_empty() {
-        warnings.push(format!("The model cannot learn {}: no training clips.", listed(&untrained)));
+        warnings.push(format!("The model cannot learn {}: no training clips.", enumerated(&untrained)));
     }
-    let single = of(&|class| total(class) == 1 && class.train == 1);
+    let single = of(&|class| class.total() == 1 && class.train == 1);
     if !single.is_empty() {
         warnings.push(format!(
             "A single clip is all there is of {}: it is used for training, and nothing is left to check it with.",
-            listed(&single)
+            enumerated(&single)
         ));
     }
     if classes.iter().all(|class| class.validation == 0) {
@@ -137,61 +165,55 @@ fn warnings(classes: &[ClassSummary], videos: &[VideoSummary]) -> Vec<String> {
                 .into(),
         );
     } else {
-        let unchecked = of(&|class| class.validation == 0 && class.train > 0 && total(class) > 1);
+        let unchecked = of(&|class| class.validation == 0 && class.train > 0 && class.total() > 1);
         if !unchecked.is_empty() {
-            warnings.push(format!("No clips are left to validate {} with.", listed(&unchecked)));
+            warnings.push(format!("No clips are left to validate {} with.", enumerated(&unchecked)));
         }
     }
     let largest = classes.iter().map(|class| class.train).max().unwrap_or_default();
     let rare = of(&|class| class.train > 0 && (class.train as f64) < RARE * largest as f64);
     if !rare.is_empty() {
         warnings.push(format!(
-            "There are far fewer training clips of {} than the {largest} of the largest class: the model may seldom \
+            "There are far fewer training clips of {} than the {} of the largest class: the model may seldom \
              answer so. Add clips, or remove some of the others.",
-            listed(&rare)
-        ));
-    }
-    let shared = shared_groups(videos);
-    if shared > 0 {
-        warnings.push(format!(
-            "{} both for training and for validation or test, which flatters the accuracy.",
-            if shared == 1 { "Clips of 1 recording are".into() } else { format!("Clips of {shared} recordings are") }
+            enumerated(&rare),
+            count(largest)
         ));
     }
     warnings
 }
 
-/// Groups that lie in train and in another split; only folders can bring that about.
-fn shared_groups(videos: &[VideoSummary]) -> usize {
-    let groups = |trains: bool| -> BTreeSet<(usize, &str)> {
-        let of_side = videos.iter().filter(|video| (video.split == Split::Train) == trains);
-        of_side.filter_map(|video| Some((video.class, video.group.as_deref()?))).collect()
-    };
-    groups(true).intersection(&groups(false)).count()
-}
-
-/// `“A”, “B” and 3 more`.
-fn listed(names: &[&str]) -> String {
-    const SHOWN: usize = 4;
-    let quoted: Vec<String> = names.iter().take(SHOWN).map(|name| format!("“{name}”")).collect();
-    match (names.len().saturating_sub(SHOWN), quoted.split_last()) {
-        (0, Some((last, []))) => last.clone(),
-        (0, Some((last, before))) => format!("{} and {last}", before.join(", ")),
-        (more, _) => format!("{} and {more} more", quoted.join(", ")),
+/// How evenly training clips are spread over the classes that have any.
+fn balance(classes: &[ClassSummary]) -> String {
+    let trained = || classes.iter().filter(|class| class.train > 0);
+    match (trained().min_by_key(|class| class.train), trained().max_by_key(|class| class.train)) {
+        (Some(least), Some(most)) if least.train == most.train => {
+            format!("Every class has {} to train on.", counted(most.train, "clip", "clips"))
+        }
+        (Some(least), Some(most)) => format!(
+            "“{}” has the fewest clips to train on, {}, and “{}” the most, {}: 1 to {:.1}.",
+            least.name,
+            count(least.train),
+            most.name,
+            count(most.train),
+            most.train as f64 / least.train as f64
+        ),
+        _ => String::new(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::layout::lay_out;
+    use crate::dataset::labelling::Labelling;
 
-    const GOOD: Probe = Ok(Measured { seconds: 2.0, width: 64, height: 48 });
+    fn listing(paths: &[&str]) -> Listing {
+        let paths: Vec<String> = paths.iter().map(|path| path.to_string()).collect();
+        Listing::new(&paths, &[], &Labelling::default())
+    }
 
     fn catalogue(paths: &[&str]) -> Catalogue {
-        let layout = lay_out(&paths.iter().map(|path| path.to_string()).collect::<Vec<_>>());
-        let probes = vec![GOOD; layout.videos.len()];
-        Catalogue::new(layout, probes, SPLIT_SEED)
+        Catalogue::new(&listing(paths), &Checks::default())
     }
 
     #[test]
@@ -205,11 +227,17 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_fails_is_listed_and_left_out() {
-        let layout = lay_out(&["A/1.mp4", "A/2.mp4", "B/3.mp4", "B/4.mp4"].map(String::from));
-        let found = Catalogue::new(layout, vec![GOOD, Err("It is cut off.".into()), GOOD, GOOD], 1);
-        assert_eq!(found.videos.len(), 3);
-        assert_eq!(found.unusable, [Unusable { path: "A/2.mp4".into(), reason: "It is cut off.".into() }]);
+    fn a_file_that_fails_is_listed_and_left_out_and_the_others_stay_in_their_splits() {
+        let listing = listing(&["A/1.mp4", "A/2.mp4", "B/3.mp4", "B/4.mp4"]);
+        let before = Catalogue::new(&listing, &Checks::default());
+        let measured = Measured { seconds: 2.0, width: 64, height: 48 };
+        let probes = [("A/1.mp4", Ok(measured)), ("A/2.mp4", Err("It is cut off.".into()))];
+        let probes = probes.into_iter().map(|(path, probe)| (path.to_string(), probe)).collect();
+        let after = Catalogue::new(&listing, &Checks { probes, copies: Vec::new() });
+        assert_eq!(after.unusable, [Unusable { path: "A/2.mp4".into(), reason: "It is cut off.".into() }]);
+        assert_eq!((after.videos.len(), after.unusable_count), (3, 1));
+        assert_eq!(after.videos[0], VideoSummary { measured: Some(measured), ..before.videos[0].clone() });
+        assert_eq!(after.videos[1..], before.videos[2..]);
     }
 
     #[test]
@@ -226,7 +254,9 @@ mod tests {
 
     #[test]
     fn thin_data_is_warned_about() {
-        let warns = |paths: &[&str]| catalogue(paths).warnings.join("\n");
+        let warns = |paths: &[&str]| -> String {
+            catalogue(paths).warnings.into_iter().map(|warning| warning.sentence + "\n").collect()
+        };
         assert!(warns(&["A/1.mp4", "B/2.mp4"]).contains("“A” and “B”"));
         assert!(warns(&["A/1.mp4", "B/2.mp4"]).contains("left for validation"));
         assert!(warns(&["train/A/1.mp4", "train/B/2.mp4", "val/C/1.mp4"]).contains("cannot learn “C”"));
@@ -240,11 +270,32 @@ mod tests {
     }
 
     #[test]
-    fn two_thousand_files_are_no_trouble() {
-        let paths: Vec<String> = (0..2000).map(|n| format!("C{}/v_g{:03}_c{n}.mp4", n % 20, n / 20)).collect();
-        let found = catalogue(&paths.iter().map(String::as_str).collect::<Vec<_>>());
-        assert_eq!(found.videos.len(), 2000);
-        assert_eq!(found.classes.len(), 20);
-        assert_eq!(found.classes.iter().map(|class| class.train + class.validation + class.test).sum::<usize>(), 2000);
+    fn the_page_gets_the_first_of_many_files_and_no_videos() {
+        let mut paths: Vec<String> = (0..900).map(|n| format!("{}/{n:03}.mp4", ["A", "B", "C"][n % 3])).collect();
+        paths.extend((0..400).map(|n| format!("A/{n}.jpg")));
+        let whole = catalogue(&paths.iter().map(String::as_str).collect::<Vec<_>>());
+        let page = whole.for_page();
+        assert_eq!((page.videos.len(), page.count()), (0, 900));
+        assert_eq!((page.unusable.len(), page.unusable_count), (LISTED, 400));
+    }
+
+    #[test]
+    fn the_balance_of_the_classes_is_said_as_a_ratio() {
+        let says = |paths: &[&str]| catalogue(paths).found.balance;
+        assert_eq!(says(&["train/A/1.mp4", "train/B/1.mp4"]), "Every class has 1 clip to train on.");
+        let uneven =
+            ["train/A/1.mp4", "train/A/2.mp4", "train/A/3.mp4", "train/B/1.mp4", "train/B/2.mp4", "val/A/4.mp4"];
+        assert_eq!(says(&uneven), "“B” has the fewest clips to train on, 2, and “A” the most, 3: 1 to 1.5.");
+        assert_eq!(says(&[]), "");
+    }
+
+    #[test]
+    fn a_file_with_several_parts_that_fails_is_listed_once() {
+        let list = crate::dataset::list::read("l.csv", "a.mp4,A,0,1\na.mp4,B,1,2\nb.mp4,A\nc.mp4,B").unwrap();
+        let paths = ["a.mp4", "b.mp4", "c.mp4"].map(String::from);
+        let listing = Listing::new(&paths, &[list], &Labelling::default());
+        let probes = BTreeMap::from([("a.mp4".to_string(), Err("It is empty.".to_string()))]);
+        let found = Catalogue::new(&listing, &Checks { probes, copies: Vec::new() });
+        assert_eq!((found.videos.len(), found.unusable_count), (2, 1));
     }
 }

@@ -2,27 +2,33 @@
 //!
 //! Comes in: paths with `/` between parts. Goes out: a [`Layout`]. Never opens a file: names are all it knows.
 
-use super::{Split, Unusable, group::group};
+use super::{Part, Split, Unusable, group::group};
 
 /// A file that looks like a video by its name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LabelledFile {
     /// As it came in.
     pub path: String,
-    /// The name of its class folder.
     pub class: String,
-    /// Where its folders tell.
+    /// Where its folders or a list tell.
     pub split: Option<Split>,
-    /// The recording that it was cut from, where its name tells; counts within its class only.
+    /// The recording that it was cut from, where it is told.
     pub group: Option<String>,
+    /// The part of the video that is meant, where it is not all of it.
+    pub part: Option<Part>,
 }
 
 /// What the names in a folder tell.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Layout {
     /// In the order of the paths.
     pub videos: Vec<LabelledFile>,
-    pub unusable: Vec<Unusable>,
+    /// Videos whose folders tell no class.
+    pub unlabelled: Vec<Unusable>,
+    /// Files that are no videos.
+    pub other: Vec<Unusable>,
+    /// How many top folders all the videos share.
+    pub top: usize,
 }
 
 /// Video files by the ends of their names. Whether one can be decoded, only opening it tells.
@@ -35,6 +41,12 @@ const VIDEO_EXTENSIONS: [&str; 28] = [
 const SIDE_FILE_EXTENSIONS: [&str; 14] =
     ["txt", "md", "json", "jsonl", "csv", "tsv", "xml", "yaml", "yml", "srt", "vtt", "html", "log", "ini"];
 
+/// Whether a file looks like a video by its name.
+pub fn is_video(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').collect();
+    parts.split_last().is_some_and(|(name, folders)| matches!(kind_of(name, folders), Kind::Video))
+}
+
 /// Reads `train/<Class>/…`, `val|valid|validation/<Class>/…` and `test/<Class>/…` (any case), or else `<Class>/…`,
 /// each also below common top folders such as the one that was dropped.
 pub fn lay_out(paths: &[String]) -> Layout {
@@ -46,10 +58,11 @@ pub fn lay_out(paths: &[String]) -> Layout {
         match kind_of(name, folders) {
             Kind::Video => candidates.push(Candidate { path, name, folders: folders.to_vec() }),
             Kind::Ignored => {}
-            Kind::Other => layout.unusable.push(Unusable { path: path.clone(), reason: not_a_video(name) }),
+            Kind::Other => layout.other.push(Unusable { path: path.clone(), reason: not_a_video(name) }),
         }
     }
     let top = common_top(&candidates);
+    layout.top = top;
     let split_root = split_root(&candidates, top);
     let class_root = class_root(&candidates, top);
     for candidate in candidates {
@@ -63,8 +76,9 @@ pub fn lay_out(paths: &[String]) -> Layout {
                 class,
                 split,
                 group: group(candidate.name),
+                part: None,
             }),
-            Err(reason) => layout.unusable.push(Unusable { path: candidate.path.to_string(), reason }),
+            Err(reason) => layout.unlabelled.push(Unusable { path: candidate.path.to_string(), reason }),
         }
     }
     layout
@@ -181,7 +195,7 @@ mod tests {
                 ("Walk", Some(Split::Validation)),
             ]
         );
-        assert!(layout.unusable.is_empty());
+        assert!(layout.unlabelled.is_empty() && layout.other.is_empty());
     }
 
     #[test]
@@ -217,11 +231,11 @@ mod tests {
             vec!["top/a.mp4", "top/Run/b.mp4"],
         ] {
             let layout = lay(&paths);
-            assert_eq!(layout.unusable.len(), 1, "{paths:?}");
-            assert!(layout.unusable[0].reason.contains("no class folder"), "{paths:?}");
+            assert_eq!(layout.unlabelled.len(), 1, "{paths:?}");
+            assert!(layout.unlabelled[0].reason.contains("no class folder"), "{paths:?}");
         }
         let outside = lay(&["train/Run/a.mp4", "extra/Run/b.mp4"]);
-        assert!(outside.unusable[0].reason.contains("outside"));
+        assert!(outside.unlabelled[0].reason.contains("outside"));
     }
 
     #[test]
@@ -237,9 +251,9 @@ mod tests {
             "Run/noending",
         ]);
         assert_eq!(layout.videos.len(), 1);
-        let unusable: Vec<_> = layout.unusable.iter().map(|file| file.path.as_str()).collect();
+        let unusable: Vec<_> = layout.other.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(unusable, ["Run/photo.jpg", "Run/noending"]);
-        assert!(layout.unusable[0].reason.contains("not a video"));
+        assert!(layout.other[0].reason.contains("not a video"));
     }
 
     #[test]

@@ -1,62 +1,101 @@
-//! The import job: paths and file handles -> a catalogue of videos that can be opened.
+//! An imported folder: the catalogue, and the handle of each of its videos.
 //!
-//! Comes in: relative paths, each with a [`VideoSource`]. Goes out: a [`Folder`]. Reads each file's index, never its
-//! frames; a file that cannot be opened is listed with the reason and left out.
+//! Comes in: relative paths, each with a [`VideoSource`], and a [`Labelling`]. Goes out: a [`Folder`]. Labels and splits
+//! come from names alone, so that a folder is there at once; what looking into its files tells, [`Contents`] gathers.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
+use std::rc::Rc;
 
-use futures_util::{StreamExt, stream};
-
-use crate::dataset::catalogue::{Measured, Probe, SPLIT_SEED};
-use crate::dataset::{Catalogue, Split, Unusable, layout::lay_out};
+use super::contents::Contents;
+use crate::dataset::catalogue::Checks;
+use crate::dataset::labelling::Labelling;
+use crate::dataset::listing::Listing;
+use crate::dataset::{Catalogue, Split, Unusable, VideoSummary};
 use crate::protocol::{ClipPicture, Picture};
 use crate::train::feed::{ClipSource, Example};
+use crate::train::record::Manifest;
 use crate::train::run::Examples;
 use crate::video::clip::{Clip, ClipLoader, View};
 use crate::video::thumbnail::thumbnail;
-use crate::video::{Video, VideoError, VideoReader, VideoSource};
+use crate::video::{VideoError, VideoSource};
 
-/// Files being opened at a time: opening one mostly waits for the disk.
-const FILES_AT_A_TIME: usize = 8;
+/// Videos that are opened before a run goes on, to tell whether the run had left them out.
+const MOST_NEW: usize = 500;
 
-/// An imported folder.
 pub struct Folder {
     pub catalogue: Catalogue,
     /// One for each of the catalogue's videos.
     sources: Vec<VideoSource>,
+    listing: Rc<Listing>,
+    contents: Rc<Contents>,
 }
 
 impl Folder {
-    /// Looks at every file; `progress` hears how many have been looked at, of how many.
-    pub async fn import(mut files: Vec<(String, VideoSource)>, mut progress: impl FnMut(usize, usize)) -> Self {
-        // Browsers and disks list a folder in any order; a run's clips come in an order drawn from the catalogue's.
-        files.sort_by(|(path, _), (other, _)| path.cmp(other));
-        let paths: Vec<String> = files.iter().map(|(path, _)| path.clone()).collect();
-        let mut sources: HashMap<String, VideoSource> = files.into_iter().collect();
-        let layout = lay_out(&paths);
-        let total = layout.videos.len();
-        let mut probes = Vec::with_capacity(total);
-        let wanted: Vec<Option<VideoSource>> =
-            layout.videos.iter().map(|file| sources.get(&file.path).cloned()).collect();
-        let mut opened = stream::iter(wanted).map(probe).buffered(FILES_AT_A_TIME);
-        progress(0, total);
-        while let Some(outcome) = opened.next().await {
-            probes.push(outcome);
-            progress(probes.len(), total);
-        }
-        drop(opened);
-        let mut catalogue = Catalogue::new(layout, probes, SPLIT_SEED);
-        let mut kept = Vec::with_capacity(catalogue.videos.len());
-        // Two files of one path share a handle, so that handles and videos stay side by side.
-        catalogue.videos.retain(|video| match sources.get(&video.path) {
+    /// Opens no video: all that names tell.
+    pub async fn list(files: Vec<(String, VideoSource)>, labelling: &Labelling) -> Self {
+        Self::labelled(Rc::new(Contents::read(files).await), labelling)
+    }
+
+    /// Opens every video and leaves out those that cannot be used.
+    pub async fn import(files: Vec<(String, VideoSource)>, labelling: &Labelling) -> Self {
+        let folder = Self::list(files, labelling).await;
+        let videos = folder.contents.videos();
+        folder.contents.check(videos.clone(), |_, _| {}).await;
+        folder.contents.find_copies(&videos).await;
+        folder.usable()
+    }
+
+    /// The same files with other labels or splits.
+    pub fn relabelled(&self, labelling: &Labelling) -> Self {
+        Self::labelled(self.contents.clone(), labelling)
+    }
+
+    fn labelled(contents: Rc<Contents>, labelling: &Labelling) -> Self {
+        let listing = Listing::new(&contents.paths, &contents.lists, labelling);
+        Self::of(Rc::new(listing), contents, &Checks::default())
+    }
+
+    fn of(listing: Rc<Listing>, contents: Rc<Contents>, checks: &Checks) -> Self {
+        let mut catalogue = Catalogue::new(&listing, checks);
+        let mut sources = Vec::with_capacity(catalogue.videos.len());
+        catalogue.videos.retain(|video| match contents.source(&video.path) {
             Some(source) => {
-                kept.push(source.clone());
+                sources.push(source.clone());
                 true
             }
             None => false,
         });
-        sources.clear();
-        Self { catalogue, sources: kept }
+        Self { catalogue, sources, listing, contents }
+    }
+
+    pub fn contents(&self) -> &Rc<Contents> {
+        &self.contents
+    }
+
+    /// What the folder holds as far as its files were looked into.
+    pub fn report(&self) -> Catalogue {
+        Catalogue::new(&self.listing, &self.contents.checks())
+    }
+
+    /// Without the videos that are known to be unusable.
+    pub fn usable(&self) -> Self {
+        Self::of(self.listing.clone(), self.contents.clone(), &self.contents.checks())
+    }
+
+    /// With the videos that a run had, whatever is known of them by now, and with those that are new since and can be
+    /// used: what a run left out as unusable is no difference.
+    pub async fn as_recorded(&self, data: &Manifest) -> Self {
+        let recorded: HashSet<String> = data.videos.iter().map(|video| video.name()).collect();
+        let is_recorded = |video: &VideoSummary| recorded.contains(&video.name());
+        let new: Vec<String> =
+            self.catalogue.videos.iter().filter(|video| !is_recorded(video)).map(|video| video.path.clone()).collect();
+        if new.len() <= MOST_NEW {
+            self.contents.check(new, |_, _| {}).await;
+        }
+        let mut checks = self.contents.checks().clone();
+        let kept = self.catalogue.videos.iter().filter(|video| is_recorded(video));
+        kept.for_each(|video| _ = checks.probes.remove(&video.path));
+        Self::of(self.listing.clone(), self.contents.clone(), &checks)
     }
 
     /// The videos of each split with their label ids.
@@ -72,10 +111,10 @@ impl Folder {
     }
 
     /// A picture for the class: of the first of its videos that decodes, tried for a few.
-    pub async fn thumbnail(&self, class: usize) -> Option<Picture> {
+    pub async fn thumbnail(&self, class: &str) -> Option<Picture> {
         const TRIES: usize = 3;
-        let videos = self.catalogue.videos.iter().zip(&self.sources);
-        for (_, source) in videos.filter(|(video, _)| video.class == class).take(TRIES) {
+        let videos = (0..self.sources.len()).filter(|video| self.class_of(*video) == class).take(TRIES);
+        for source in videos.filter_map(|video| self.sources.get(video)) {
             if let Ok(picture) = thumbnail(source).await {
                 return Some(picture);
             }
@@ -83,7 +122,7 @@ impl Folder {
         None
     }
 
-    /// A clip of a video as the model sees it, un-normalised, and the video's path.
+    /// A clip of a video as the model sees it, un-normalised, and the video's name.
     pub async fn preview(
         &self,
         video: usize,
@@ -92,7 +131,8 @@ impl Folder {
     ) -> Result<(ClipPicture, String), Unusable> {
         let (path, source) = self.source(video)?;
         let clip = loader.load(source, view).await.map_err(|error| unusable(path, &error))?;
-        Ok((loader.picture(&clip), path.to_string()))
+        let name = self.catalogue.videos.get(video).map(VideoSummary::name).unwrap_or_default();
+        Ok((loader.picture(&clip), name))
     }
 
     /// The `round`-th video of a class, those to train on first; after the last comes the first again.
@@ -117,14 +157,6 @@ impl Folder {
             }),
         }
     }
-}
-
-/// What opening a video tells.
-async fn probe(source: Option<VideoSource>) -> Probe {
-    let source = source.ok_or_else(|| "The file was not handed over; choose the folder again.".to_string())?;
-    let video = Video::open(&source).await.map_err(|error| error.to_string())?;
-    let info = video.info();
-    Ok(Measured { seconds: info.seconds, width: info.width, height: info.height })
 }
 
 /// A file's error with its path.

@@ -8,9 +8,11 @@ pub mod classification;
 pub mod clock;
 #[cfg(target_family = "wasm")]
 pub mod constructors;
+pub mod contents;
 pub mod device;
 pub mod fit;
 pub mod folder;
+pub mod import;
 pub mod loaded;
 pub mod models;
 pub mod starter;

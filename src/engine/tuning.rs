@@ -71,6 +71,9 @@ pub async fn tune<Store: CheckpointStore>(
     if let Some((_, sentence)) = settings.problems().into_iter().next() {
         return Err(JobError::Settings(sentence));
     }
+    // Files that are not looked at yet are left out when they are met.
+    let folder = place.folder.usable();
+    let place = Workplace { folder: &folder, ..place };
     if let Some(reason) = &place.folder.catalogue.blocked {
         return Err(JobError::Data(reason.clone()));
     }
@@ -122,6 +125,8 @@ pub async fn resume<Store: CheckpointStore>(
     if !can_be_true(&record, &checkpoint.summary) {
         return Err(not_resumable());
     }
+    let folder = place.folder.as_recorded(&record.data).await;
+    let place = Workplace { folder: &folder, ..place };
     if let Some(difference) = record.data.difference(&Manifest::of(&place.folder.catalogue)) {
         return Err(JobError::OtherData(difference));
     }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use burn::tensor::Device;
-use futures_util::future::{AbortHandle, abortable};
+use futures_util::future::{AbortHandle, abortable, join};
 use js_sys::{Array, Object, Reflect};
 use serde::Serialize;
 use wasm_bindgen::closure::Closure;
@@ -20,7 +20,8 @@ use super::device;
 use super::fit::{self, Limits};
 use super::folder::{Folder, unusable};
 use super::loaded::{IMAGENET, LoadedModel, clip_shape, clip_shape_of};
-use super::{models, starter, tuning};
+use super::{import, models, starter, tuning};
+use crate::dataset::labelling::Labelling;
 use crate::hub;
 use crate::model::config::VideoMaeConfig;
 use crate::protocol::{CheckpointSummary, Command, Event, Hub, JobId, LoadReport, Numbers, Origin, Report, Request};
@@ -54,6 +55,13 @@ struct Engine {
     device: RefCell<Option<Device>>,
     limits: Cell<Limits>,
     folder: RefCell<Option<Rc<Folder>>>,
+    /// Files of the next import.
+    handed_over: RefCell<Vec<(String, VideoSource)>>,
+    imports: Cell<usize>,
+    /// The import that looks into its files.
+    importing: Cell<Option<JobId>>,
+    /// Classes of the folder whose pictures the page has.
+    pictured: RefCell<Vec<String>>,
     store: IndexedDbStore,
     running: RefCell<HashMap<JobId, Running>>,
     tuning: Cell<bool>,
@@ -71,6 +79,10 @@ impl Engine {
             device: RefCell::default(),
             limits: Cell::new(Limits::Wasm),
             folder: RefCell::default(),
+            handed_over: RefCell::default(),
+            imports: Cell::default(),
+            importing: Cell::default(),
+            pictured: RefCell::default(),
             store: IndexedDbStore::default(),
             running: RefCell::default(),
             tuning: Cell::new(false),
@@ -139,7 +151,15 @@ impl Engine {
                 self.report(job, Event::Ready(report));
                 Ok(())
             }
-            Command::Import { paths } => self.import(job, paths, files).await,
+            Command::HandOver { paths } => {
+                self.hand_over(paths, files);
+                Ok(())
+            }
+            Command::Import { paths, labelling } => {
+                self.hand_over(paths, files);
+                self.import(job, &labelling).await
+            }
+            Command::Label { labelling } => self.label(job, &labelling).await,
             Command::Preview { class, round, settings, seed } => {
                 let video = self.folder()?.video_of(&class, round);
                 let video = video.ok_or_else(|| format!("The class \"{class}\" has no video any more."))?;
@@ -169,26 +189,37 @@ impl Engine {
         }
     }
 
-    async fn import(&self, job: JobId, paths: Vec<String>, files: Vec<File>) -> Outcome {
-        let files: Vec<(String, VideoSource)> =
-            paths.into_iter().zip(files).map(|(path, file)| (path.clone(), source(&path, file))).collect();
-        let mut told = 0.0;
-        let folder = Folder::import(files, |done, total| {
-            let now = super::clock::seconds();
-            if now - told > 0.05 || done == total {
-                told = now;
-                self.report(job, Event::Importing { done, total });
-            }
-        })
-        .await;
-        let folder = Rc::new(folder);
-        *self.folder.borrow_mut() = Some(folder.clone());
-        self.report(job, Event::Imported(folder.catalogue.clone()));
-        for (index, class) in folder.catalogue.classes.iter().enumerate() {
-            if let Some(picture) = folder.thumbnail(index).await {
-                self.report(job, Event::Thumbnail { class: class.name.clone(), picture });
-            }
+    fn hand_over(&self, paths: Vec<String>, files: Vec<File>) {
+        let import = self.imports.get();
+        // The key of a file need not tell its contents: the browser refuses a file that was changed since it was chosen.
+        let source = |path: &String, file| VideoSource::new(format!("{path}, import {import}"), file);
+        let files = paths.into_iter().zip(files).map(|(path, file)| (path.clone(), source(&path, file)));
+        self.handed_over.borrow_mut().extend(files);
+    }
+
+    async fn import(&self, job: JobId, labelling: &Labelling) -> Outcome {
+        self.imports.set(self.imports.get() + 1);
+        if let Some(earlier) = self.importing.replace(Some(job))
+            && let Some(running) = self.running.borrow().get(&earlier)
+        {
+            running.abort.abort();
         }
+        let files = self.handed_over.take();
+        self.pictured.take();
+        let folder = Rc::new(Folder::list(files, labelling).await);
+        *self.folder.borrow_mut() = Some(folder.clone());
+        let report = |event| self.report(job, event);
+        report(Event::Imported(Box::new(folder.report().for_page())));
+        let current = || self.folder.borrow().clone();
+        join(import::picture(&folder, &self.pictured, report), import::check(&folder, current, report)).await;
+        Ok(())
+    }
+
+    async fn label(&self, job: JobId, labelling: &Labelling) -> Outcome {
+        let folder = Rc::new(self.folder()?.relabelled(labelling));
+        *self.folder.borrow_mut() = Some(folder.clone());
+        self.report(job, Event::Imported(Box::new(folder.report().for_page())));
+        import::picture(&folder, &self.pictured, |event| self.report(job, event)).await;
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::settings::TuneSettings;
-use crate::dataset::{Catalogue, Split};
+use crate::dataset::{Catalogue, Part, Split, named};
 use crate::protocol::{EpochReport, Evaluation, Origin};
 
 /// The form of `run.json` that this program writes.
@@ -80,11 +80,21 @@ pub struct Manifest {
 pub struct ManifestVideo {
     /// Relative to the folder, `/` between parts.
     pub path: String,
+    /// The part of it that is meant, where it is not all of it.
+    #[serde(default)]
+    pub part: Option<Part>,
     /// Counts into [`Manifest::classes`].
     pub label: usize,
     pub split: Split,
     /// The recording that it was cut from.
     pub group: Option<String>,
+}
+
+impl ManifestVideo {
+    /// Tells it from every other video of the data.
+    pub fn name(&self) -> String {
+        named(&self.path, self.part)
+    }
 }
 
 /// One optimizer step, as the Trainer's log has it.
@@ -124,6 +134,7 @@ impl Manifest {
     pub fn of(catalogue: &Catalogue) -> Self {
         let videos = catalogue.videos.iter().map(|video| ManifestVideo {
             path: video.path.clone(),
+            part: video.part,
             label: video.class,
             split: video.split,
             group: video.group.clone(),
@@ -136,9 +147,8 @@ impl Manifest {
         if self.classes != other.classes {
             return Some(format!("its classes were {}", self.classes.join(", ")));
         }
-        let others: HashMap<&str, &ManifestVideo> =
-            other.videos.iter().map(|video| (video.path.as_str(), video)).collect();
-        let lacking = |video: &&ManifestVideo| others.get(video.path.as_str()).is_none_or(|other| other != video);
+        let others: HashMap<String, &ManifestVideo> = other.videos.iter().map(|video| (video.name(), video)).collect();
+        let lacking = |video: &&ManifestVideo| others.get(&video.name()).is_none_or(|other| other != video);
         if let Some(first) = self.videos.iter().find(lacking) {
             let count = self.videos.iter().filter(lacking).count();
             return Some(format!(
@@ -146,8 +156,8 @@ impl Manifest {
                 first.path
             ));
         }
-        let known: HashSet<&str> = self.videos.iter().map(|video| video.path.as_str()).collect();
-        let mut new = other.videos.iter().filter(|video| !known.contains(video.path.as_str()));
+        let known: HashSet<String> = self.videos.iter().map(ManifestVideo::name).collect();
+        let mut new = other.videos.iter().filter(|video| !known.contains(&video.name()));
         new.next().map(|first| format!("{} of its videos are new, such as {}", new.count() + 1, first.path))
     }
 
@@ -163,7 +173,7 @@ mod tests {
     use crate::model::config::ModelSize;
 
     fn video(path: &str, label: usize, split: Split, group: Option<&str>) -> ManifestVideo {
-        ManifestVideo { path: path.into(), label, split, group: group.map(str::to_string) }
+        ManifestVideo { path: path.into(), part: None, label, split, group: group.map(str::to_string) }
     }
 
     fn manifest() -> Manifest {

@@ -168,7 +168,7 @@ fn FolderButton(on_files: Callback<Vec<FoundFile>, ()>, busy: Memo<bool>) -> imp
                 {..custom_attribute("webkitdirectory", true)}
             on:change=move |event| {
                 if let Some(input) = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok()) {
-                    on_files.run(folder::chosen(&input));
+                    leptos::task::spawn_local(async move { on_files.run(folder::chosen(&input, &|_| {}).await) });
                 }
             }/>
     }

@@ -10,11 +10,13 @@ use super::components::picture::Still;
 use super::components::progress::ProgressBar;
 use super::components::unusable::UnusableList;
 use super::folder::FoundFile;
+use super::labels::LabelsForm;
 use super::preview::ClassPreview;
 use super::sample;
 use super::state::{AppState, ImportPhase, View};
 use super::words::{count, counted};
-use crate::dataset::{Catalogue, ClassSummary, Split};
+use crate::dataset::catalogue::PICTURED;
+use crate::dataset::{Catalogue, ClassSummary, Warning};
 
 #[component]
 pub fn DataView() -> impl IntoView {
@@ -84,7 +86,7 @@ fn FolderHelp() -> impl IntoView {
         <div class="help">
             <div>
                 <h3>"One folder for each class"</h3>
-                <p>"The folder’s name is the label. A dozen clips a class is a start; more is better."</p>
+                <p>"The folder’s name is the label. A dozen clips a class is a start; more is better. A list (CSV, JSON) in the folder or a pattern in the files’ names will do, too."</p>
                 <pre aria-label="Example: the folder videos holds the folders wave and clap">"videos/\n  wave/   01.mp4  02.mp4 …\n  clap/   01.mp4  02.mp4 …"</pre>
             </div>
             <div>
@@ -107,8 +109,8 @@ fn Importing() -> impl IntoView {
             Some(done as f64 / total as f64),
         ),
         ImportPhase::Listing { found } => ("Looking through the folder", counted(found, "file", "files"), None),
-        ImportPhase::Importing { done, total, .. } => (
-            "Reading the videos",
+        ImportPhase::Importing { done, total } => (
+            "Looking through the folder",
             format!("{} of {} files", count(done), count(total)),
             Some(done as f64 / total.max(1) as f64),
         ),
@@ -119,44 +121,43 @@ fn Importing() -> impl IntoView {
         <div class="card importing" data-testid="importing">
             <h2 aria-live="polite">{title}</h2>
             <ProgressBar share=Signal::derive(move || words.get().2) label=title/>
-            <div class="row between">
-                <p class="quiet figures">{Signal::derive(move || words.get().1)}</p>
-                {move || matches!(state.import.get(), ImportPhase::Importing { .. }).then(|| view! {
-                    <button type="button" class="link" on:click=move |_| state.cancel_import()>"Cancel"</button>
-                })}
-            </div>
+            <p class="quiet figures">{Signal::derive(move || words.get().1)}</p>
         </div>
     }
 }
 
-/// What the folder holds.
+/// What the folder holds. It grows while the files are looked into, so that only what changed is drawn anew.
 #[component]
 fn Overview(on_files: Callback<Vec<FoundFile>, ()>, on_listing: Callback<usize>) -> impl IntoView {
     let state = AppState::get();
-    let shown = RwSignal::new(None::<usize>);
+    let shown = RwSignal::new(None::<String>);
+    let classes = Memo::new(move |_| {
+        state.catalogue.with(|catalogue| catalogue.as_ref().map(|all| all.classes.clone()).unwrap_or_default())
+    });
+    let most =
+        Signal::derive(move || classes.with(|all| all.iter().map(ClassSummary::total).max().unwrap_or_default()));
+    let ready = Memo::new(move |_| {
+        state.catalogue.with(|catalogue| catalogue.as_ref().is_some_and(|catalogue| catalogue.blocked.is_none()))
+    });
+    let card = move |class: &ClassSummary| {
+        let name = class.name.clone();
+        view! { <li><ClassCard class=class.clone() most on_open=move || shown.set(Some(name.clone()))/></li> }
+    };
     view! {
-        {move || state.catalogue.get().map(|catalogue| {
-            let blocked = catalogue.blocked.clone();
-            let ready = blocked.is_none();
-            let warnings = catalogue.warnings.clone();
-            view! {
-                <Totals catalogue=catalogue.clone()/>
-                <Notice tone=Tone::Blocked text=blocked/>
-                {warnings.into_iter().map(|sentence| view! { <Notice tone=Tone::Warning text=Some(sentence)/> }).collect_view()}
-                <ul class="classes">
-                    {catalogue.classes.iter().enumerate().map(|(index, class)| view! {
-                        <li><ClassCard class=class.clone() on_open=move || shown.set(Some(index))/></li>
-                    }).collect_view()}
-                </ul>
-                {ready.then(|| view! {
-                    <div class="actions next">
-                        <button type="button" class="primary" data-testid="to-tuning" on:click=move |_| state.go(View::Tune)>"Continue to fine-tuning"</button>
-                    </div>
-                })}
-                <UnusableList files=catalogue.unusable.clone() one="file cannot be used" many="files cannot be used"/>
-                <ClassPreview catalogue=catalogue.clone() shown/>
-            }
+        {move || state.catalogue.get().map(|catalogue| view! { <Findings catalogue/> })}
+        <Checking/>
+        <LabelsForm/>
+        <ul class="classes">{move || classes.with(|classes| classes.iter().take(PICTURED).map(card).collect_view())}</ul>
+        {move || classes.with(Vec::len).checked_sub(PICTURED + 1).map(|more| view! {
+            <p class="quiet">{format!("And {}.", counted(more + 1, "class more", "classes more"))}</p>
         })}
+        {move || ready.get().then(|| view! {
+            <div class="actions next">
+                <button type="button" class="primary" data-testid="to-tuning" on:click=move |_| state.go(View::Tune)>"Continue to fine-tuning"</button>
+            </div>
+        })}
+        <Troubles/>
+        <ClassPreview shown/>
         <Dropzone takes=Takes::Folder testid="folder-input" label="Choose another folder" on_files on_listing disabled=Signal::derive(|| false)
             title="Drop another folder" text="It takes this one’s place. Models that you have trained stay.">
             <SampleButton/>
@@ -164,16 +165,70 @@ fn Overview(on_files: Callback<Vec<FoundFile>, ()>, on_listing: Callback<usize>)
     }
 }
 
+/// Files that cannot be used, as far as they are known.
 #[component]
-fn Totals(catalogue: Arc<Catalogue>) -> impl IntoView {
+fn Troubles() -> impl IntoView {
     let state = AppState::get();
-    let of = |split: Split| catalogue.videos.iter().filter(|video| video.split == split).count();
-    let figures =
-        [(of(Split::Train), "to train"), (of(Split::Validation), "to validate"), (of(Split::Test), "to test")];
+    let files = Memo::new(move |_| {
+        let told = |catalogue: &Arc<Catalogue>| (catalogue.unusable.clone(), catalogue.unusable_count);
+        state.catalogue.with(|catalogue| catalogue.as_ref().map(told).unwrap_or_default())
+    });
+    move || {
+        let (files, count) = files.get();
+        let more = count - files.len();
+        view! {
+            <UnusableList files one="file cannot be used" many="files cannot be used"/>
+            {(more > 0).then(|| view! { <p class="quiet">{format!("And {} like these.", counted(more, "file", "files"))}</p> })}
+        }
+    }
+}
+
+/// How far the engine is with looking into the files. The folder can be used meanwhile.
+#[component]
+fn Checking() -> impl IntoView {
+    let state = AppState::get();
+    let is_checking = Memo::new(move |_| state.checking.with(Option::is_some));
+    let words = Signal::derive(move || {
+        let (done, total) = state.checking.get().unwrap_or_default();
+        match done == total {
+            true => "Looking for copies".to_string(),
+            false => format!("Checking {} of {}", count(done), counted(total, "file", "files")),
+        }
+    });
+    let share = Signal::derive(move || state.checking.get().map(|(done, total)| done as f64 / total.max(1) as f64));
+    move || {
+        is_checking.get().then(|| {
+            view! {
+                <div class="transfer" data-testid="checking">
+                    <p class="quiet figures">{words}</p>
+                    <ProgressBar share label="Checking the files"/>
+                </div>
+            }
+        })
+    }
+}
+
+/// Counts, where labels and splits come from, and what is wrong with the data as a whole.
+#[component]
+fn Findings(catalogue: Arc<Catalogue>) -> impl IntoView {
+    let state = AppState::get();
+    let of = |split: fn(&ClassSummary) -> usize| catalogue.classes.iter().map(split).sum::<usize>();
+    let figures = [
+        (of(|class| class.train), "to train"),
+        (of(|class| class.validation), "to validate"),
+        (of(|class| class.test), "to test"),
+    ];
+    let warning = |warning: &Warning| {
+        view! {
+            <Notice tone=Tone::Warning text=Some(warning.sentence.clone())/>
+            <UnusableList files=warning.files.clone() one="file" many="files"/>
+        }
+    };
+    let found = &catalogue.found;
     view! {
         <div class="totals">
             <p class="sentence">
-                {counted(catalogue.videos.len(), "video", "videos")}" in "{counted(catalogue.classes.len(), "class", "classes")}
+                {counted(catalogue.count(), "video", "videos")}" in "{counted(catalogue.classes.len(), "class", "classes")}
                 {Signal::derive(move || match state.folder_name.get() {
                     name if name.is_empty() => name,
                     name => format!(", from “{name}”"),
@@ -181,17 +236,27 @@ fn Totals(catalogue: Arc<Catalogue>) -> impl IntoView {
             </p>
             <dl>{figures.map(|(number, what)| view! { <div><dd>{count(number)}</dd><dt>{what}</dt></div> })}</dl>
         </div>
+        <p class="quiet found" data-testid="found">{[&found.labels, &found.splits, &found.balance].map(String::as_str).join(" ")}</p>
+        <Notice tone=Tone::Blocked text=catalogue.blocked.clone()/>
+        {catalogue.warnings.iter().map(warning).collect_view()}
     }
 }
 
 #[component]
-fn ClassCard(class: ClassSummary, on_open: impl Fn() + 'static) -> impl IntoView {
+fn ClassCard(
+    class: ClassSummary,
+    /// Videos of the largest class.
+    most: Signal<usize>,
+    on_open: impl Fn() + 'static,
+) -> impl IntoView {
     let state = AppState::get();
     let name = class.name.clone();
     let thumbnail = Memo::new({
         let name = name.clone();
         move |_| state.thumbnails.with(|thumbnails| thumbnails.get(&name).cloned())
     });
+    let total = class.total();
+    let share = move || format!("{:.1}%", 100.0 * total as f64 / most.get().max(1) as f64);
     let counts =
         format!("{} train, {} validation, {} test", count(class.train), count(class.validation), count(class.test));
     view! {
@@ -199,6 +264,7 @@ fn ClassCard(class: ClassSummary, on_open: impl Fn() + 'static) -> impl IntoView
             aria-label=format!("{name}: {counts}. Show a clip.") on:click=move |_| on_open()>
             <span class="thumbnail">{move || thumbnail.get().map(|picture| view! { <Still picture/> })}</span>
             <span class="class-name">{name.clone()}</span>
+            <span class="class-share" aria-hidden="true"><span style:width=share></span></span>
             <span class="class-counts figures" aria-hidden="true">
                 <span><b>{count(class.train)}</b>" train"</span><span><b>{count(class.validation)}</b>" val"</span><span><b>{count(class.test)}</b>" test"</span>
             </span>

@@ -21,21 +21,32 @@ pub struct FoundFile {
 /// More files than this are not looked at.
 const MOST_FILES: usize = 50_000;
 
+/// Files that are looked at before the page gets a turn.
+const AT_A_TIME: usize = 500;
+/// Files that the browser is asked for at once: each answer takes its time, however little is to do.
+const ASKED_AT_ONCE: u32 = 100;
+
 /// What an `<input type="file">` holds, with or without `webkitdirectory`. Empties it, so that the same choice can be
-/// made again.
-pub fn chosen(input: &HtmlInputElement) -> Vec<FoundFile> {
-    let found = input.files().map(|files| listed(&files)).unwrap_or_default();
+/// made again. `found` is told how many there are so far.
+pub async fn chosen(input: &HtmlInputElement, found: &dyn Fn(usize)) -> Vec<FoundFile> {
+    let mut files = Vec::new();
+    if let Some(list) = input.files() {
+        let count = list.length().min(MOST_FILES as u32);
+        for index in 0..count {
+            files.extend(list.get(index).map(|file| FoundFile { path: relative_path(&file), file }));
+            if files.len().is_multiple_of(AT_A_TIME) {
+                found(files.len());
+                gloo_timers::future::TimeoutFuture::new(0).await;
+            }
+        }
+    }
     input.set_value("");
-    found
+    files
 }
 
-fn listed(files: &FileList) -> Vec<FoundFile> {
-    let path = |file: &File| {
-        let relative = Reflect::get(file, &"webkitRelativePath".into()).ok().and_then(|path| path.as_string());
-        relative.filter(|path| !path.is_empty()).unwrap_or_else(|| file.name())
-    };
-    let count = files.length().min(MOST_FILES as u32);
-    (0..count).filter_map(|index| files.get(index)).map(|file| FoundFile { path: path(&file), file }).collect()
+fn relative_path(file: &File) -> String {
+    let relative = Reflect::get(file, &"webkitRelativePath".into()).ok().and_then(|path| path.as_string());
+    relative.filter(|path| !path.is_empty()).unwrap_or_else(|| file.name())
 }
 
 /// What was dropped. Must be called while the drop event is being handled: the browser empties it afterwards.
@@ -52,7 +63,7 @@ impl Dropped {
             .filter_map(|item| item.webkit_get_as_entry().ok().flatten())
             .collect();
         let loose = match entries.is_empty() {
-            true => transfer.files().map(|files| listed(&files)).unwrap_or_default(),
+            true => transfer.files().map(|files| loose(&files)).unwrap_or_default(),
             false => Vec::new(),
         };
         Self { entries, loose }
@@ -68,17 +79,48 @@ impl Dropped {
                 break;
             }
             if entry.is_directory() {
-                let mut inside = children(entry.unchecked_ref()).await;
-                inside.reverse();
-                open.append(&mut inside);
+                let inside = children(entry.unchecked_ref()).await;
+                let (folders, inside): (Vec<_>, Vec<_>) = inside.into_iter().partition(FileSystemEntry::is_directory);
+                files.append(&mut entry_files(&inside).await);
+                open.extend(folders.into_iter().rev());
                 found(files.len());
-            } else if let Some(file) = entry_file(entry.unchecked_ref()).await {
-                files.push(FoundFile { path: entry.full_path().trim_start_matches('/').to_string(), file });
+            } else {
+                files.append(&mut entry_files(&[entry]).await);
             }
         }
         found(files.len());
         files
     }
+}
+
+fn loose(files: &FileList) -> Vec<FoundFile> {
+    let files = (0..files.length()).filter_map(|index| files.get(index));
+    files.map(|file| FoundFile { path: relative_path(&file), file }).collect()
+}
+
+/// The files of entries; one that cannot be read is none.
+async fn entry_files(entries: &[FileSystemEntry]) -> Vec<FoundFile> {
+    let mut files = Vec::with_capacity(entries.len());
+    for few in entries.chunks(ASKED_AT_ONCE as usize) {
+        let asked = Array::new();
+        for entry in few {
+            let entry: &FileSystemFileEntry = entry.unchecked_ref();
+            asked.push(&Promise::new(&mut |resolve, reject| {
+                entry.file_with_callback_and_callback(&resolve.unchecked_into(), &reject.unchecked_into());
+            }));
+        }
+        let paths = few.iter().map(|entry| entry.full_path().trim_start_matches('/').to_string());
+        files.append(&mut settled_files(&asked, paths).await);
+    }
+    files
+}
+
+/// The files that were promised, each with its path.
+async fn settled_files(asked: &Array, paths: impl Iterator<Item = String>) -> Vec<FoundFile> {
+    let Ok(outcomes) = JsFuture::from(Promise::all_settled(asked)).await else { return Vec::new() };
+    let file = |outcome: JsValue| Reflect::get(&outcome, &"value".into()).ok()?.dyn_into::<File>().ok();
+    let outcomes: Array = outcomes.unchecked_into();
+    outcomes.iter().zip(paths).filter_map(|(outcome, path)| Some(FoundFile { path, file: file(outcome)? })).collect()
 }
 
 /// A directory's entries: the browser hands over about a hundred at a time, and none at the end.
@@ -97,13 +139,6 @@ async fn children(directory: &FileSystemDirectoryEntry) -> Vec<FileSystemEntry> 
         children.extend(batch.iter().map(|entry| entry.unchecked_into::<FileSystemEntry>()));
     }
     children
-}
-
-async fn entry_file(entry: &FileSystemFileEntry) -> Option<File> {
-    let file = settled(|resolve, reject| {
-        entry.file_with_callback_and_callback(&resolve.unchecked_into(), &reject.unchecked_into());
-    });
-    file.await.ok()?.dyn_into().ok()
 }
 
 /// A function with two callbacks as one future.
@@ -127,14 +162,23 @@ pub async fn pick(found: &dyn Fn(usize)) -> Option<Vec<FoundFile>> {
     let mut open = vec![(root.name(), root)];
     while let Some((path, directory)) = open.pop() {
         let Some(handles) = handles(&directory) else { continue };
-        while let Some(handle) = next(&handles).await {
-            let path = format!("{path}/{}", handle.name());
-            if handle.kind() == FileSystemHandleKind::Directory {
-                open.push((path, handle.unchecked_into()));
-            } else if files.len() < MOST_FILES
-                && let Ok(file) = JsFuture::from(handle.unchecked_ref::<FileSystemFileHandle>().get_file()).await
-            {
-                files.push(FoundFile { path, file: file.unchecked_into() });
+        let (asked, mut paths) = (Array::new(), Vec::new());
+        let mut more = true;
+        while more {
+            let handle = next(&handles).await;
+            more = handle.is_some() && files.len() + paths.len() < MOST_FILES;
+            if let Some(handle) = handle {
+                let path = format!("{path}/{}", handle.name());
+                if handle.kind() == FileSystemHandleKind::Directory {
+                    open.push((path, handle.unchecked_into()));
+                } else {
+                    asked.push(&handle.unchecked_ref::<FileSystemFileHandle>().get_file());
+                    paths.push(path);
+                }
+            }
+            if !more || asked.length() == ASKED_AT_ONCE {
+                files.append(&mut settled_files(&asked, paths.drain(..)).await);
+                asked.set_length(0);
             }
         }
         found(files.len());

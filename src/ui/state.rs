@@ -18,6 +18,7 @@ use super::hub::HubSettings;
 use super::origin::has_classifier;
 use super::tuning::Tuning;
 use crate::dataset::Catalogue;
+use crate::dataset::labelling::Labelling;
 use crate::protocol::{CheckpointSummary, Classification, Command, Event, JobId, Picture};
 
 /// The page's views; each has an address of its own.
@@ -59,9 +60,8 @@ pub enum ImportPhase {
     Listing {
         found: usize,
     },
-    /// The engine looks at each file.
+    /// Handing a folder's files to the engine, which lists them.
     Importing {
-        job: JobId,
         done: usize,
         total: usize,
     },
@@ -98,6 +98,12 @@ pub struct AppState {
     pub catalogue: RwSignal<Option<Arc<Catalogue>>>,
     pub thumbnails: RwSignal<HashMap<String, Arc<Picture>>>,
     pub folder_name: RwSignal<String>,
+    pub labelling: RwSignal<Labelling>,
+    /// How many of the folder's files were looked into, of how many.
+    pub checking: RwSignal<Option<(usize, usize)>>,
+    relabelling: StoredValue<Option<JobId>>,
+    /// Counts the folders, so that what is told of an earlier one is not taken for the current one's.
+    imports: StoredValue<usize>,
     files: StoredValue<Vec<FoundFile>, LocalStorage>,
     // Fine-tune.
     pub tuning: Tuning,
@@ -120,6 +126,8 @@ pub struct AppState {
 
 /// So many clips keep their moving picture; a 224-pixel one takes 3 MB.
 const PICTURES_KEPT: usize = 60;
+/// Files that are handed to the engine in one message.
+const FILES_AT_A_TIME: usize = 500;
 /// Labels shown for a clip.
 const TOP: usize = 5;
 
@@ -132,6 +140,10 @@ impl AppState {
             catalogue: RwSignal::new(None),
             thumbnails: RwSignal::default(),
             folder_name: RwSignal::default(),
+            labelling: RwSignal::default(),
+            checking: RwSignal::new(None),
+            relabelling: StoredValue::new(None),
+            imports: StoredValue::new(0),
             files: StoredValue::new_local(Vec::new()),
             tuning,
             checkpoints: RwSignal::default(),
@@ -197,48 +209,88 @@ impl AppState {
             return self.import.set(ImportPhase::Failed(sentence.into()));
         }
         self.folder_name.set(common_folder(&files));
+        self.labelling.set(Labelling::default());
         self.files.set_value(files);
         self.import_again();
     }
 
+    /// Hands the files over a few at a time: all of a large folder at once would hold up the page.
     fn import_again(self) {
+        let import = self.imports.get_value() + 1;
+        self.imports.set_value(import);
         self.catalogue.set(None);
+        self.checking.set(None);
         self.thumbnails.set(HashMap::new());
-        let attachments = Array::new();
-        let paths: Vec<String> = self.files.with_value(|files| {
-            files.iter().for_each(|found| _ = attachments.push(&found.file));
-            files.iter().map(|found| found.path.clone()).collect()
+        let total = self.files.with_value(Vec::len);
+        leptos::task::spawn_local(async move {
+            let mut done = 0;
+            while self.imports.get_value() == import {
+                self.import.set(ImportPhase::Importing { done, total });
+                let attachments = Array::new();
+                let paths: Vec<String> = self.files.with_value(|files| {
+                    let few = files.iter().skip(done).take(FILES_AT_A_TIME);
+                    few.map(|found| {
+                        attachments.push(&found.file);
+                        found.path.clone()
+                    })
+                    .collect()
+                });
+                done += paths.len();
+                if done == total {
+                    let command = Command::Import { paths, labelling: self.labelling.get_untracked() };
+                    let told = move |event, _: &Array| {
+                        if self.imports.get_value() == import {
+                            self.imported(event);
+                        }
+                    };
+                    self.engine.send(command, &attachments, told);
+                    break;
+                }
+                self.engine.send(Command::HandOver { paths }, &attachments, |_, _| {});
+                gloo_timers::future::TimeoutFuture::new(0).await;
+            }
         });
-        let total = paths.len();
-        let job = self.engine.send(Command::Import { paths }, &attachments, move |event, _| self.imported(event));
-        self.import.set(ImportPhase::Importing { job, done: 0, total });
     }
 
     fn imported(self, event: Event) {
         match event {
-            Event::Importing { done, total } => self.import.update(|phase| {
-                if let ImportPhase::Importing { job, .. } = *phase {
-                    *phase = ImportPhase::Importing { job, done, total };
-                }
-            }),
+            Event::Checking { done, total } => self.checking.set(Some((done, total))),
             Event::Imported(catalogue) => {
-                self.tuning.adopt(&catalogue, &self.folder_name.get_untracked());
-                self.catalogue.set(Some(Arc::new(catalogue)));
+                let labels = |catalogue: &Option<Arc<Catalogue>>| catalogue.as_ref().map(|all| all.labels());
+                if self.catalogue.with_untracked(labels) != Some(catalogue.labels()) {
+                    self.tuning.adopt(&catalogue, &self.folder_name.get_untracked());
+                }
+                self.catalogue.set(Some(Arc::new(*catalogue)));
                 self.import.set(ImportPhase::Idle);
             }
             Event::Thumbnail { class, picture } => {
                 self.thumbnails.update(|thumbnails| _ = thumbnails.insert(class, Arc::new(picture)));
             }
-            Event::Failed(sentence) => self.import.set(ImportPhase::Failed(sentence)),
-            Event::Cancelled => self.import.set(ImportPhase::Idle),
+            Event::Done | Event::Cancelled => self.checking.set(None),
+            Event::Failed(sentence) => {
+                self.checking.set(None);
+                self.catalogue.set(None);
+                self.import.set(ImportPhase::Failed(sentence));
+            }
             _ => {}
         }
     }
 
-    pub fn cancel_import(self) {
-        if let ImportPhase::Importing { job, .. } = self.import.get_untracked() {
+    /// Other labels or splits for the folder.
+    pub fn relabel(self, change: impl FnOnce(&mut Labelling)) {
+        self.labelling.update(change);
+        if let Some(job) = self.relabelling.get_value() {
             self.engine.tell(Command::Cancel { job });
         }
+        let import = self.imports.get_value();
+        let command = Command::Label { labelling: self.labelling.get_untracked() };
+        let job = self.engine.send(command, &Array::new(), move |event, _| {
+            // The import goes on looking into the files.
+            if self.imports.get_value() == import && matches!(event, Event::Imported(_) | Event::Thumbnail { .. }) {
+                self.imported(event);
+            }
+        });
+        self.relabelling.set_value(Some(job));
     }
 
     pub fn list_checkpoints(self) {

@@ -55,7 +55,7 @@ pub fn TuneView() -> impl IntoView {
                         <h1 id="tune-title">"Fine-tune"</h1>
                         <p class="lead">{move || state.catalogue.with(|catalogue| catalogue.as_ref().map(|catalogue| format!(
                             "{} in {}. The settings below are a good start.",
-                            counted(catalogue.videos.len(), "video", "videos"),
+                            counted(catalogue.count(), "video", "videos"),
                             counted(catalogue.classes.len(), "class", "classes"),
                         )))}</p>
                     </div>

@@ -1,26 +1,10 @@
 //! Numbers -> the words that people read.
 
+pub use crate::dataset::words::{count, counted};
+
 /// 0.948 -> `94.8%`.
 pub fn percent(share: f32) -> String {
     format!("{:.1}%", f64::from(share) * 100.0)
-}
-
-/// 1234567 -> `1,234,567`.
-pub fn count(number: usize) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// `1 video`, `12 videos`.
-pub fn counted(number: usize, one: &str, many: &str) -> String {
-    format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
 /// 2070000 -> `2.1 million`.

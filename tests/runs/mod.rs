@@ -5,6 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use burn::tensor::Device;
+use cliptune::dataset::labelling::Labelling;
 use cliptune::engine::folder::Folder;
 use cliptune::engine::tuning::{self, JobError, Workplace};
 use cliptune::model::config::ModelSize;
@@ -29,7 +30,7 @@ pub fn import(folder: &Path) -> Folder {
             }
         }
     }
-    block_on(Folder::import(files, |_, _| {}))
+    block_on(Folder::import(files, &Labelling::default()))
 }
 
 /// Four epochs from random weights. Of six clips, the second step of an epoch has the two that are left.

@@ -52,6 +52,7 @@ pub fn unfinished(mut checkpoint: Checkpoint, state: usize) -> Checkpoint {
     let validation = Evaluation { split: Split::Validation, loss: 0.7, accuracy: 1.0 / 3.0, videos: 12 };
     let video = ManifestVideo {
         path: "train/日本/v_g07_c01.webm".into(),
+        part: None,
         label: 2,
         split: Split::Train,
         group: Some("g07".into()),

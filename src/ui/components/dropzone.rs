@@ -83,7 +83,7 @@ pub fn Dropzone(
                 accept=(takes == Takes::Clips).then_some("video/*,.mkv,.avi")
                 on:change=move |event| {
                     if let Some(input) = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok()) {
-                        on_files.run(folder::chosen(&input));
+                        leptos::task::spawn_local(async move { on_files.run(folder::chosen(&input, &listing).await) });
                     }
                 }/>
             {children.map(|children| children())}
