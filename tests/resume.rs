@@ -142,6 +142,23 @@ fn a_run_that_is_stopped_twice_and_adds_batches_up_goes_on_the_same() {
     whole.assert_same(&store, &best.unwrap(), &second, &third, "stopped twice");
 }
 
+#[test]
+fn videos_with_too_few_frames_are_told_of_once_a_run() {
+    let clips = small_folder([3, 1, 1]);
+    let data = runs::import(clips.path());
+    let told = |clip_seconds: f64| -> Vec<String> {
+        let settings = TuneSettings { epochs: 2, clip_seconds, ..settings() };
+        let (best, events) = tune(&settings, &data, &Store::new().store, to_the_end);
+        best.unwrap();
+        let sentence = |event| if let TuneEvent::Warning(sentence) = event { Some(sentence) } else { None };
+        events.into_iter().filter_map(sentence).collect()
+    };
+    let short = told(0.1);
+    assert_eq!(short.len(), 1, "{short:?}");
+    assert!(short[0].starts_with("6 training videos have fewer than "), "{short:?}");
+    assert!(told(settings().clip_seconds).is_empty());
+}
+
 /// Exports a checkpoint and brings it to another store.
 fn elsewhere(checkpoint: &Checkpoint) -> Store {
     let store = Store::new();

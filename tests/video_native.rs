@@ -14,8 +14,10 @@ use cliptune::video::{
     Frame, Video, VideoError, VideoReader, VideoSource,
     clip::{ClipLoader, ClipShape, IMAGENET_MEAN, IMAGENET_STD, View},
     probe,
+    sampler::uniform_temporal_subsample,
     thumbnail::thumbnail,
-    views::TestView,
+    transform::evaluation,
+    views::{ClipChoice, Framing, TestView, TestViews},
 };
 use pollster::block_on;
 
@@ -136,6 +138,42 @@ fn clips_are_reproducible_and_the_cache_changes_nothing() {
         assert_eq!(clip.pixels.len(), 8 * 3 * 32 * 48);
         assert!((clip.seconds - kept).abs() < 0.01, "{} s", clip.seconds);
     }
+}
+
+#[test]
+fn every_way_to_test_a_model_looks_at_the_frames_that_it_names() {
+    let shape = ClipShape { frames: 8, height: 32, width: 48, mean: IMAGENET_MEAN, std: IMAGENET_STD };
+    let path = fixture("h264-turned.mp4");
+    let (video, loader) = (open(&path), ClipLoader::new(shape, 0.8));
+    let times = block_on(video.timestamps(0.0, f64::INFINITY)).unwrap();
+    let frames = block_on(video.frames(&times)).unwrap();
+    let mut looks = 0;
+    for (name, views) in TestViews::ALL {
+        for view in views.of(video.info().seconds, 0.8) {
+            let clip = block_on(loader.load(&source(&path), &View::Evaluation(view))).unwrap();
+            let chosen = match view.clip {
+                ClipChoice::Numbered(numbers) => numbers.of(frames.len(), 8),
+                ClipChoice::Window { .. } | ClipChoice::Spread { .. } => {
+                    let inside = |time: &f64| (clip.start..clip.start + 0.8).contains(time);
+                    let first = times.iter().position(inside).unwrap();
+                    let chosen = uniform_temporal_subsample(times.iter().filter(|time| inside(time)).count(), 8);
+                    chosen.into_iter().map(|index| first + index).collect()
+                }
+            };
+            let expected = evaluation(chosen.iter().map(|&index| &frames[index]), &shape, view.framing).unwrap();
+            assert!(clip.pixels == expected, "{name}: {view:?}");
+            assert_eq!(clip.repeats, chosen.windows(2).any(|pair| pair[0] == pair[1]), "{name}: {view:?}");
+            looks += 1;
+        }
+    }
+    assert_eq!(looks, 3 + 2 + 4 + 15 + 15 + 6 + 1 + 1);
+    // The frame is upright and the model's is not: each third is another part of it.
+    let part = |place| TestView { framing: Framing::Crop(place), ..TestView::CENTRE };
+    let [top, centre, bottom] =
+        [0, 1, 2].map(|place| block_on(loader.load(&source(&path), &View::Evaluation(part(place)))).unwrap().pixels);
+    assert!(top != centre && centre != bottom && top != bottom);
+    let long = ClipLoader::new(ClipShape { frames: 64, ..shape }, 2.0);
+    assert!(block_on(long.load(&source(&path), &View::Evaluation(TestView::CENTRE))).unwrap().repeats);
 }
 
 #[test]

@@ -32,6 +32,7 @@ from accelerate.utils import set_seed
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch.nn.functional import cross_entropy, interpolate
+from torchvision.transforms import functional
 from transformers import VideoMAEForVideoClassification, VideoMAEImageProcessor
 
 HERE = Path(__file__).resolve().parent
@@ -151,6 +152,12 @@ class Clips(torch.utils.data.Dataset):
         size = config.image_size
         self.crop = (size, size) if isinstance(size, int) else tuple(size)
         self.frames, self.epoch = config.num_frames, 0
+        # Runs from before these were settings had the guide's.
+        self.short_sides = settings.get("short_sides", GUIDE_SHORT_SIDES)
+        self.jitter = settings.get("colour_jitter")
+        self.unmirrored = {
+            label for label, name in config.id2label.items() if name in settings.get("unmirrored", ())
+        }
 
     def start_epoch(self, epoch):
         """The order comes from the seed and the epoch alone, so that every process has the same."""
@@ -169,7 +176,7 @@ class Clips(torch.utils.data.Dataset):
             frames = read_frames(path, place, self.settings["clip_seconds"], self.frames)
         except (av.error.FFmpegError, IndexError, RuntimeError) as error:
             raise RuntimeError(f"{path} cannot be used: {error}. Take it out of {RUN}.") from error
-        return self.training_pixels(frames, draw) if self.training else self.evaluation_pixels(frames), label
+        return self.training_pixels(frames, label, draw) if self.training else self.evaluation_pixels(frames), label
 
     def evaluation_pixels(self, frames):
         """transformers' own: resize, centre crop, normalise."""
@@ -178,22 +185,48 @@ class Clips(torch.utils.data.Dataset):
         size = {"height": height, "width": width}
         return self.processor(list(frames), size=size, return_tensors="pt")["pixel_values"][0]
 
-    def training_pixels(self, frames, draw):
-        """The guide's RandomShortSideScale, RandomCrop and RandomHorizontalFlip."""
+    def training_pixels(self, frames, label, draw):
+        """The guide's RandomShortSideScale, RandomCrop and RandomHorizontalFlip, then torchvision's ColorJitter."""
         frame = frames.shape[1:3]
         bound = self.crop[bound_axis(frame, self.crop)]
-        side = draw.randint(*(round(side * bound / GUIDE_SIDE) for side in GUIDE_SHORT_SIDES))
+        side = draw.randint(*(round(side * bound / GUIDE_SIDE) for side in self.short_sides))
         resized = scaled_size(frame, self.crop, side)
         top, left = (draw.randint(0, length - crop) for length, crop in zip(resized, self.crop))
-        flip = draw.random() < 0.5 and self.settings["horizontal_flip"]
-        return self.scale_and_crop(frames, resized, top, left, flip)
+        flip = draw.random() < 0.5 and self.settings["horizontal_flip"] and label not in self.unmirrored
+        colours = []
+        if self.jitter:
+            draws = len(frames) if self.jitter["per_frame"] else 1
+            colours = [draw_colours(self.jitter, draw) for _ in range(draws)]
+        return self.scale_and_crop(frames, resized, top, left, flip, colours)
 
-    def scale_and_crop(self, frames, resized, top, left, flip):
+    def scale_and_crop(self, frames, resized, top, left, flip, colours=()):
+        """`colours` holds the changes of all frames, or those of each."""
         mean, std = (torch.tensor(each).view(3, 1, 1) for each in (self.processor.image_mean, self.processor.image_std))
-        pixels = (torch.from_numpy(frames).permute(0, 3, 1, 2) / 255 - mean) / std
-        pixels = interpolate(pixels, size=resized, mode="bilinear", align_corners=False)
+        pixels = interpolate(
+            torch.from_numpy(frames).permute(0, 3, 1, 2) / 255, size=resized, mode="bilinear", align_corners=False
+        )
         pixels = pixels[:, :, top : top + self.crop[0], left : left + self.crop[1]]
-        return pixels.flip(-1) if flip else pixels
+        pixels = pixels.flip(-1) if flip else pixels
+        if len(colours) == 1:
+            pixels = change_colours(pixels, colours[0])
+        elif colours:
+            pixels = torch.stack([change_colours(*each) for each in zip(pixels, colours, strict=True)])
+        return (pixels - mean) / std
+
+
+def draw_colours(jitter, draw):
+    """torchvision's ColorJitter: what to adjust, by how much, in a random order."""
+    ranges = {name: (max(1 - jitter[name], 0), 1 + jitter[name]) for name in ("brightness", "contrast", "saturation")}
+    ranges["hue"] = -jitter["hue"], jitter["hue"]
+    changes = [(name, draw.uniform(*ranges[name])) for name in ranges if jitter[name] > 0]
+    draw.shuffle(changes)
+    return changes
+
+
+def change_colours(pixels, changes):
+    for name, factor in changes:
+        pixels = getattr(functional, f"adjust_{name}")(pixels, factor)
+    return pixels
 
 
 def learning_rate(settings, done, total):

@@ -74,7 +74,7 @@ try {
   await page.by("blocked").waitFor();
   await shoot("08-too-large");
   await page.by("size-micro").check();
-  await page.page.locator("details.more summary").click();
+  await page.page.locator("details.more > summary").click();
   await shoot("09-more-settings");
   await page.startTuning();
   await page.stepsDone(60);

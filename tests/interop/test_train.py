@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -75,6 +76,8 @@ def test_training_pixels_are_the_guides_for_the_same_draw():
     videos, golden = load_file(folder / "videos.safetensors"), load_file(folder / "tutorial_transforms.safetensors")
     draws = json.loads((folder / "sampling.json").read_text())["meta"]
     for name, theirs in golden.items():
+        if not name.startswith("train."):
+            continue
         draw, count, side = draws[name], theirs.shape[0], theirs.shape[-1]
         config = VideoMAEForVideoClassification.config_class(image_size=side, num_frames=count)
         clips = train.Clips([], {}, config, VideoMAEImageProcessor(image_mean=MEAN, image_std=STD), True)
@@ -83,6 +86,27 @@ def test_training_pixels_are_the_guides_for_the_same_draw():
         assert train.scaled_size(frames.shape[1:3], (side, side), draw["short_side"]) == tuple(draw["resized"])
         ours = clips.scale_and_crop(frames, draw["resized"], draw["i"], draw["j"], draw["flip"])
         assert largest_difference(ours, theirs) < 1e-5, name
+
+
+def test_marked_classes_are_not_mirrored_and_colours_change_as_the_settings_say():
+    config = VideoMAEForVideoClassification.config_class(image_size=32, num_frames=4, id2label={0: "Left", 1: "Up"})
+    processor = VideoMAEImageProcessor(image_mean=MEAN, image_std=STD)
+    jitter = {"brightness": 0.5, "contrast": 0, "saturation": 0, "hue": 0, "per_frame": True}
+    frames = np.tile(np.linspace(0, 200, 64, dtype=np.uint8)[None, None, :, None], (4, 48, 1, 3))
+
+    def pixels(label, seed, **settings):
+        settings = {"horizontal_flip": True, "unmirrored": ["Left"], **settings}
+        return train.Clips([], settings, config, processor, True).training_pixels(frames, label, random.Random(seed))
+
+    def mirrored(clip):
+        return bool(clip[0, 0, 0, 0] > clip[0, 0, 0, -1])
+
+    assert not any(mirrored(pixels(0, seed)) for seed in range(20))
+    assert {mirrored(pixels(1, seed)) for seed in range(20)} == {False, True}
+    plain, coloured = pixels(0, 1), pixels(0, 1, colour_jitter=jitter)
+    assert (plain[0] == plain[1]).all() and not (coloured[0] == coloured[1]).all()
+    widest = pixels(0, 1, short_sides=[2240, 2240])
+    assert widest[0, 0].std() < plain[0, 0].std() / 4
 
 
 def test_the_learning_rate_is_cliptunes(tuned):
