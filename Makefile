@@ -31,7 +31,7 @@ test-interop: ## Round trips with Python's transformers and torch, which are sev
 	@scripts/setup.sh test
 	@scripts/test_interop.sh
 
-media-support: build ## Every frame of every file of ../shared/media in Chromium against ffmpeg, as docs/media-support.md
+media-support: ## Every frame of every file of ../shared/media in Chromium against ffmpeg, as docs/media-support.md
 	@scripts/setup.sh test
 	@scripts/media_support.sh
 
