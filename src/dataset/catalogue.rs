@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::listing::Listing;
 use super::words::{count, counted, enumerated};
-use super::{Catalogue, ClassSummary, Measured, Split, Unusable, VideoSummary, Warning, leakage};
+use super::{Catalogue, ClassSummary, Measured, Split, Unusable, VideoSummary, Warning, leakage, named};
 
 /// What opening a video told, or a sentence why it cannot be used.
 pub type Probe = Result<Measured, String>;
@@ -35,7 +35,16 @@ impl Catalogue {
         let mut told = BTreeSet::new();
         let mut usable = Vec::with_capacity(listing.videos.len());
         for (file, split) in &listing.videos {
-            match checks.probes.get(&file.path) {
+            let probe = checks.probes.get(&file.path);
+            if let (Some(Ok(measured)), Some(part)) = (probe, file.part)
+                && part.start >= measured.seconds
+            {
+                let (name, seconds) = (named(&file.path, file.part), measured.seconds);
+                let reason = format!("The video ends at {seconds:.1} s already. Correct the times in the list.");
+                unusable.push(Unusable { path: name, reason });
+                continue;
+            }
+            match probe {
                 Some(Err(reason)) if told.insert(file.path.as_str()) => {
                     unusable.push(Unusable { path: file.path.clone(), reason: reason.clone() });
                 }
@@ -297,5 +306,10 @@ mod tests {
         let probes = BTreeMap::from([("a.mp4".to_string(), Err("It is empty.".to_string()))]);
         let found = Catalogue::new(&listing, &Checks { probes, copies: Vec::new() });
         assert_eq!((found.videos.len(), found.unusable_count), (2, 1));
+        let short = Measured { seconds: 1.0, width: 64, height: 48 };
+        let probes = BTreeMap::from([("a.mp4".to_string(), Ok(short))]);
+        let found = Catalogue::new(&listing, &Checks { probes, copies: Vec::new() });
+        assert_eq!(found.unusable[0].path, "a.mp4, 1 to 2 s");
+        assert_eq!((found.videos.len(), found.unusable_count), (3, 1));
     }
 }

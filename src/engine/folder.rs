@@ -60,7 +60,7 @@ impl Folder {
         let mut sources = Vec::with_capacity(catalogue.videos.len());
         catalogue.videos.retain(|video| match contents.source(&video.path) {
             Some(source) => {
-                sources.push(source.clone());
+                sources.push(video.part.map_or_else(|| source.clone(), |part| source.of_part(part)));
                 true
             }
             None => false,

@@ -257,6 +257,9 @@ impl AppState {
             Event::Checking { done, total } => self.checking.set(Some((done, total))),
             Event::Imported(catalogue) => {
                 let labels = |catalogue: &Option<Arc<Catalogue>>| catalogue.as_ref().map(|all| all.labels());
+                if let ImportPhase::Importing { total, .. } = self.import.get_untracked() {
+                    self.checking.set(Some((0, total)));
+                }
                 if self.catalogue.with_untracked(labels) != Some(catalogue.labels()) {
                     self.tuning.adopt(&catalogue, &self.folder_name.get_untracked());
                 }

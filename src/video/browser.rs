@@ -20,6 +20,7 @@ use super::{
     software::SoftwareDecoder,
     upright::Orientation,
 };
+use crate::dataset::Part;
 use crate::decoders::messages::{Codec, Colour, Matrix, Stream};
 use crate::files::{FileError, FileSource};
 
@@ -28,12 +29,23 @@ use crate::files::{FileError, FileSource};
 pub struct VideoSource {
     key: String,
     file: File,
+    part: Option<Part>,
 }
 
 impl VideoSource {
     /// `key` tells this file from every other, and from itself with other contents: its path and size will do.
     pub fn new(key: impl Into<String>, file: File) -> Self {
-        Self { key: key.into(), file }
+        Self { key: key.into(), file, part: None }
+    }
+
+    /// The same file, of which a part is meant.
+    pub fn of_part(&self, part: Part) -> Self {
+        let key = format!("{}, {} to {} s", self.key, part.start, part.end);
+        Self { key, part: Some(part), ..self.clone() }
+    }
+
+    pub fn part(&self) -> Option<Part> {
+        self.part
     }
 
     pub fn key(&self) -> &str {

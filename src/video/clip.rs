@@ -8,9 +8,10 @@ use std::{cell::RefCell, rc::Rc};
 use rand::RngExt;
 
 use super::{
-    Frame, Video, VideoError, VideoReader, VideoSource,
+    Frame, VideoError, VideoReader, VideoSource,
     augmentation::{TrainingDraw, training},
     cache::LeastRecentlyUsed,
+    part::PartOfVideo,
     sampler::{FrameNumbers, evaluation_start, generator, nearest, training_start, uniform_temporal_subsample},
     transform::{evaluation, pictures},
     views::{ClipChoice, TestView},
@@ -149,7 +150,7 @@ impl ClipLoader {
                 self.sample_whole(whole, part)
             }
             None => {
-                let video = Video::open(source).await?;
+                let video = PartOfVideo::open(source).await?;
                 let part = part_of(video.info().seconds);
                 match self.keep_whole(source, &video).await? {
                     Some(whole) => self.sample_whole(whole, part),
@@ -177,7 +178,7 @@ impl ClipLoader {
     }
 
     /// Decodes all of a short video and keeps it. None where it is too long.
-    async fn keep_whole(&self, source: &VideoSource, video: &Video) -> Result<Option<Rc<WholeVideo>>, VideoError> {
+    async fn keep_whole(&self, source: &VideoSource, video: &PartOfVideo) -> Result<Option<Rc<WholeVideo>>, VideoError> {
         let info = video.info();
         let frame_bytes = info.width as usize * info.height as usize * 3;
         if info.seconds * LEAST_FRAME_RATE * frame_bytes as f64 > WHOLE_BYTES as f64 {
@@ -207,7 +208,7 @@ impl ClipLoader {
         Sampled { start, seconds, indices, frames: Frames::Kept(whole) }
     }
 
-    async fn sample(&self, video: &Video, part: Part) -> Result<Sampled, VideoError> {
+    async fn sample(&self, video: &PartOfVideo, part: Part) -> Result<Sampled, VideoError> {
         let (timestamps, mut chosen) = match part {
             Part::Numbered(numbers) => {
                 let timestamps = video.timestamps(0.0, f64::INFINITY).await?;

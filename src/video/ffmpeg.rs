@@ -18,6 +18,7 @@ use super::{
     Frame, VideoError, VideoInfo, VideoReader, nearest_frames,
     signature::{SIGNATURE_BYTES, Signature},
 };
+use crate::dataset::Part;
 use crate::files::{FileError, FileSource};
 
 /// Two times nearer than this, in seconds, are one: ffprobe prints microseconds.
@@ -28,16 +29,27 @@ const SEEK_FROM: f64 = 1.0;
 const SEEK_MARGIN: f64 = 0.5;
 
 /// A video file on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct VideoSource {
     key: String,
     path: PathBuf,
+    part: Option<Part>,
 }
 
 impl VideoSource {
     /// `key` tells this file from every other, and from itself with other contents: its path and size will do.
     pub fn new(key: impl Into<String>, path: impl Into<PathBuf>) -> Self {
-        Self { key: key.into(), path: path.into() }
+        Self { key: key.into(), path: path.into(), part: None }
+    }
+
+    /// The same file, of which a part is meant.
+    pub fn of_part(&self, part: Part) -> Self {
+        let key = format!("{}, {} to {} s", self.key, part.start, part.end);
+        Self { key, part: Some(part), ..self.clone() }
+    }
+
+    pub fn part(&self) -> Option<Part> {
+        self.part
     }
 
     pub fn key(&self) -> &str {

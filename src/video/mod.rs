@@ -11,6 +11,7 @@ pub mod clip;
 pub mod colour_jitter;
 pub mod esds;
 pub mod mpeg4;
+pub mod part;
 pub mod sampler;
 pub mod signature;
 pub mod thumbnail;
