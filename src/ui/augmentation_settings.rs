@@ -28,7 +28,7 @@ pub fn AugmentationSettings(#[prop(into)] shown: Signal<bool>) -> impl IntoView 
                     <NumberField name="short_side_least" label="Short side from, pixels" hint="A frame is scaled to it, then cropped to 224."
                         value=Signal::derive(move || settings.with(|settings| settings.short_sides[0]))
                         show=usize::to_string parse=whole on_change=|settings, value| settings.short_sides[0] = value/>
-                    <NumberField name="short_side_most" label="to, pixels" hint="More zooms in further. For other picture sizes in proportion."
+                    <NumberField name="short_side_most" label="Short side to, pixels" hint="More zooms in further. For other picture sizes in proportion."
                         value=Signal::derive(move || settings.with(|settings| settings.short_sides[1]))
                         show=usize::to_string parse=whole on_change=|settings, value| settings.short_sides[1] = value/>
                     <NumberField name="brightness" label="Brightness" hint="0.4 makes clips up to 40 % darker or brighter; 0 is off."
@@ -71,7 +71,7 @@ fn Unmirrored() -> impl IntoView {
     });
     let summary = Signal::derive(move || {
         let marked = settings.with(|settings| settings.unmirrored.len());
-        format!("Classes that are never mirrored: {marked} of {}", classes.with(Vec::len))
+        format!("Never mirrored: {marked} of {} classes", classes.with(Vec::len))
     });
     let mark = move |class: String, never: bool| {
         settings.update(|settings| {
@@ -139,10 +139,11 @@ pub fn direction_warning(state: AppState) -> Option<String> {
     let names = match spoken.as_slice() {
         [] => return None,
         names if names.len() > NAMED => format!("{} and {} more", names.get(..NAMED)?.join(", "), names.len() - NAMED),
+        [class] => return Some(format!("{class} speaks of a direction: its clips are not mirrored, as others are.")),
         names => names.join(", "),
     };
     Some(format!(
-        "Left or right means something in {names}, by the name: their clips are not mirrored, as others are. More \
-         settings has the list of classes."
+        "{names} speak of a direction: clips of these classes are not mirrored, as others are. “More settings” lists \
+         them."
     ))
 }
