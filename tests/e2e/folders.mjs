@@ -1,5 +1,5 @@
 // Small folders of videos for a test, made from the sample's clips.
-import { copyFileSync, linkSync, mkdirSync, readdirSync } from "node:fs";
+import { copyFileSync, linkSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { SAMPLE } from "./browser.mjs";
 
@@ -26,4 +26,24 @@ export function smallFolder(root, clips) {
 export function manyLinks(root, file, label, count) {
   mkdirSync(path.join(root, label), { recursive: true });
   for (let number = 0; number < count; number += 1) linkSync(file, path.join(root, label, `clip_${String(number).padStart(5, "0")}.webm`));
+}
+
+/** As many files in as many classes and groups as UCF101 has, each a copy of a tiny clip; with its lists where they are wanted. */
+export function asLargeAsUcf101(root, { lists = false } = {}) {
+  const clips = ["Grow", "SlideLeft", "SpinLeft"].map((label) => sampleClips("train", label, 1)[0]);
+  const names = { train: [], test: [] };
+  for (let number = 0; number < 13_320; number += 1) {
+    const [label, nth] = [`Class${String(number % 101).padStart(3, "0")}`, Math.floor(number / 101)];
+    const group = (nth % 25) + 1;
+    const name = `${label}/v_${label}_g${String(group).padStart(2, "0")}_c${String(Math.floor(nth / 25) + 1).padStart(2, "0")}.webm`;
+    if (nth === 0) mkdirSync(path.join(root, label), { recursive: true });
+    copyFileSync(clips[number % clips.length], path.join(root, name));
+    names[group <= 7 ? "test" : "train"].push(name);
+  }
+  if (lists) {
+    mkdirSync(path.join(root, "ucfTrainTestlist"));
+    writeFileSync(path.join(root, "ucfTrainTestlist/trainlist01.txt"), names.train.map((name) => `${name} 1\r\n`).join(""));
+    writeFileSync(path.join(root, "ucfTrainTestlist/testlist01.txt"), names.test.map((name) => `${name}\r\n`).join(""));
+  }
+  return root;
 }

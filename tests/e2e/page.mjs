@@ -61,10 +61,40 @@ export class CliptunePage {
     await this.imported();
   }
 
+  /** Until the folder is there and its files were looked into. */
   async imported() {
     const answer = ".totals:not([data-old]), [data-testid=notice-error]:not([data-old])";
     await this.page.locator(answer).first().waitFor({ timeout: IMPORT });
     await this.by("importing").waitFor({ state: "detached", timeout: IMPORT });
+    await this.by("checking").waitFor({ state: "detached", timeout: IMPORT });
+  }
+
+  /** Classes with their counts of training, validation and test clips, as `Wave 3 1 1`. */
+  classCounts() {
+    return this.by("class-card").evaluateAll((cards) => cards.map((card) => [card.dataset.label, ...[...card.querySelectorAll("b")].map((count) => count.textContent)].join(" ")));
+  }
+
+  /** Opens what decides labels and splits. */
+  async openLabels() {
+    const form = this.by("labels-form");
+    if (!(await form.evaluate((form) => form.open))) await form.locator("summary").click();
+    return form;
+  }
+
+  /** Opens a class's dialog with its corrections, once a clip is shown. */
+  async openCorrections(label) {
+    await this.page.locator(`[data-testid=class-card][data-label="${label}"]`).click();
+    await this.by("preview-canvas").first().waitFor();
+    await this.by("class-edit").locator("summary").click();
+  }
+
+  closeDialog() {
+    return this.page.keyboard.press("Escape");
+  }
+
+  /** What the page says about where labels and splits come from. */
+  found() {
+    return this.by("found").textContent();
   }
 
   texts(name) {

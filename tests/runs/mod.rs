@@ -16,7 +16,7 @@ use cliptune::video::VideoSource;
 use pollster::block_on;
 
 /// The clips below a folder of `split/class/clip`.
-pub fn import(folder: &Path) -> Folder {
+pub fn clips(folder: &Path) -> Vec<(String, VideoSource)> {
     let names = |folder: &Path| -> Vec<String> {
         let entries = std::fs::read_dir(folder).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
@@ -30,7 +30,12 @@ pub fn import(folder: &Path) -> Folder {
             }
         }
     }
-    block_on(Folder::import(files, &Labelling::default()))
+    files
+}
+
+/// The folder of [`clips`], each of them opened.
+pub fn import(folder: &Path) -> Folder {
+    block_on(Folder::import(clips(folder), &Labelling::default()))
 }
 
 /// Four epochs from random weights. Of six clips, the second step of an epoch has the two that are left.
