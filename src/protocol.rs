@@ -43,13 +43,13 @@ pub enum DeviceChoice {
 pub enum Command {
     /// The first request: choose a device. Answer: [`Event::Ready`].
     Start { device: DeviceChoice },
-    /// Some of the files of the next [`Command::Import`]; their handles travel beside the message as that one's do. All of
-    /// a large folder in one message would hold up the page.
-    HandOver { paths: Vec<String> },
-    /// List, label and split a folder. The `File` handles travel beside the message, one for each path (relative, `/`
-    /// between parts). Answers: [`Event::Imported`] at once, a [`Event::Thumbnail`] for each class, and, while every file
-    /// is looked into, [`Event::Checking`] and an [`Event::Imported`] for what was found.
+    /// List, label and split a folder by its paths (relative, `/` between parts). Beside the message travel the `File`s
+    /// that [`crate::dataset::list::candidates`] names. Answers: [`Event::Imported`] at once, a [`Event::Thumbnail`] for
+    /// each class, and, while every file is looked into, [`Event::Checking`] and an [`Event::Imported`] for what was found.
     Import { paths: Vec<String>, labelling: Labelling },
+    /// Some of the `File`s of that import beside the message, from its `from`th path on. A browser takes so long to hand
+    /// files over that all of a large folder's at once would hold up the page.
+    HandOver { from: usize },
     /// Other labels or splits for the imported folder. Answers: [`Event::Imported`], [`Event::Thumbnail`]s.
     Label { labelling: Labelling },
     /// A training clip as the model will see it, of the `round`-th video of a class, those to train on first. The seed

@@ -10,7 +10,7 @@ use cliptune::protocol::TuneEvent;
 use cliptune::storage::CheckpointStore;
 use cliptune::storage::directory::DirectoryStore;
 use pollster::block_on;
-use runs::{after_step, clips, import, resume, settings, to_the_end, tune};
+use runs::{after_epoch, after_step, clips, import, resume, settings, to_the_end, tune};
 use sample::small_folder;
 
 #[test]
@@ -49,7 +49,7 @@ fn other_labels_need_no_other_look_at_the_files_and_a_run_with_other_labels_does
     assert!(other.report().videos.iter().all(|video| video.measured.is_some()), "what was known is still known");
     let place = tempfile::tempdir().unwrap();
     let store = DirectoryStore::open(place.path()).unwrap();
-    tune(&settings(), &found, &store, after_step(1)).0.unwrap();
+    tune(&settings(), &found, &store, after_epoch(1)).0.unwrap();
     let newest = block_on(store.list()).unwrap().remove(0);
     let refused = resume(&newest.id, &other, &store, to_the_end).0.unwrap_err().to_string();
     assert!(refused.contains(&format!("its classes were {first}")), "{refused}");

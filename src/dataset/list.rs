@@ -56,9 +56,16 @@ const SPLIT: [&str; 5] = ["split", "subset", "set", "partition", "usage"];
 const START: [&str; 6] = ["start", "start_time", "time_start", "start_seconds", "start_sec", "begin"];
 const END: [&str; 5] = ["end", "end_time", "time_end", "end_seconds", "end_sec"];
 
-/// Whether a file may be a list, by its name.
-pub fn may_be_list(path: &str) -> bool {
-    ENDINGS.contains(&ending(path).as_str())
+/// Files that are read as lists; some folders have a text beside each video.
+const MOST: usize = 64;
+
+/// The places of those paths that may be lists by their names, the nearest to the top first.
+pub fn candidates(paths: &[String]) -> Vec<usize> {
+    let is_candidate = |place: &usize| paths.get(*place).is_some_and(|path| ENDINGS.contains(&ending(path).as_str()));
+    let mut places: Vec<usize> = (0..paths.len()).filter(is_candidate).collect();
+    places.sort_by_key(|place| paths.get(*place).map(|path| path.matches('/').count()));
+    places.truncate(MOST);
+    places
 }
 
 fn ending(path: &str) -> String {
@@ -355,6 +362,14 @@ mod tests {
         }
         let lines = read("list.jsonl", "{\"path\": \"a\", \"label\": \"A\"}\nnot json\n").unwrap();
         assert_eq!(lines.wrong[0].0, "line 2");
+    }
+
+    #[test]
+    fn of_many_texts_those_nearest_to_the_top_are_taken_for_lists() {
+        let mut paths: Vec<String> = (0..100).map(|n| format!("A/{n}.txt")).collect();
+        paths.extend(["labels.CSV", "a.mp4", "A/b/c.json"].map(String::from));
+        let places = candidates(&paths);
+        assert_eq!((places.len(), places[0], places[1]), (MOST, 100, 0));
     }
 
     #[test]

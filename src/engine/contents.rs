@@ -1,11 +1,13 @@
 //! The files of a folder, and what looking into them tells: lists, which videos open, which are the same.
 //!
-//! Comes in: paths with handles. Goes out: [`List`]s, and [`Checks`] that grow while the folder is used already. Reads
-//! videos' indexes, and bytes only of files of equal size, a piece at a time. Never decodes a frame.
+//! Comes in: paths at once, and their handles as they arrive: a browser takes longer to hand over files than to name
+//! them. Goes out: [`List`]s, and [`Checks`] that grow while the folder is used already. Reads videos' indexes, and bytes
+//! only of files of equal size, a piece at a time. Never decodes a frame.
 
-use std::cell::{Ref, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::HashMap;
 
+use futures_channel::oneshot;
 use futures_util::{StreamExt, stream};
 use sha2::{Digest, Sha256};
 
@@ -19,8 +21,6 @@ use crate::video::{Video, VideoReader, VideoSource};
 
 /// Files being opened at a time: opening one mostly waits for the disk.
 const FILES_AT_A_TIME: usize = 8;
-/// Lists that are read; some folders have a text beside each video.
-const LISTS: usize = 64;
 /// A larger file is no list.
 const LARGEST_LIST: u64 = 32 << 20;
 /// Of files of equal size, so much is compared before all of it.
@@ -28,41 +28,73 @@ const HEAD: u64 = 64 << 10;
 const PIECE: u64 = 1 << 20;
 
 pub struct Contents {
-    /// Sorted.
+    /// As they were given.
     pub paths: Vec<String>,
-    pub lists: Vec<List>,
-    sources: HashMap<String, VideoSource>,
+    lists: RefCell<Vec<List>>,
+    sources: RefCell<HashMap<String, VideoSource>>,
+    /// Handles that arrived.
+    arrived: Cell<usize>,
+    waiting: RefCell<Vec<oneshot::Sender<()>>>,
     checks: RefCell<Checks>,
 }
 
 impl Contents {
-    /// Reads the lists and opens no video.
-    pub async fn read(mut files: Vec<(String, VideoSource)>) -> Self {
-        // Browsers and disks list a folder in any order; a run's clips come in an order drawn from the catalogue's.
-        files.sort_by(|(path, _), (other, _)| path.cmp(other));
-        let mut candidates: Vec<&(String, VideoSource)> =
-            files.iter().filter(|(path, _)| list::may_be_list(path)).collect();
-        candidates.sort_by_key(|(path, _)| path.matches('/').count());
+    pub fn new(paths: Vec<String>) -> Self {
+        Self {
+            paths,
+            lists: RefCell::default(),
+            sources: RefCell::default(),
+            arrived: Cell::default(),
+            waiting: RefCell::default(),
+            checks: RefCell::default(),
+        }
+    }
+
+    /// Takes the handles of the files from the `from`th path on.
+    pub fn receive(&self, from: usize, sources: Vec<VideoSource>) {
+        self.arrived.set(self.arrived.get() + sources.len());
+        let paths = self.paths.iter().skip(from).cloned();
+        self.sources.borrow_mut().extend(paths.zip(sources));
+        // Whoever waits looks anew; one who does not wait any longer cannot be told.
+        self.waiting.take().into_iter().for_each(|waiting| _ = waiting.send(()));
+    }
+
+    /// Reads the lists among the files that [`list::candidates`] names, in its order, and opens no video.
+    pub async fn read_lists(&self, candidates: &[VideoSource]) {
         let mut lists = Vec::new();
-        for (path, source) in candidates.into_iter().take(LISTS) {
+        for (place, source) in list::candidates(&self.paths).into_iter().zip(candidates) {
             // What cannot be read is no list; a file that is gone is told of where it is a video.
-            if let Ok(Some(text)) = list_text(source).await {
+            if let (Some(path), Ok(Some(text))) = (self.paths.get(place), list_text(source).await) {
                 lists.extend(list::read(path, &text));
             }
         }
         lists.sort_by(|one, other| one.path.cmp(&other.path));
-        let paths = files.iter().map(|(path, _)| path.clone()).collect();
-        Self { paths, lists, sources: files.into_iter().collect(), checks: RefCell::default() }
+        self.lists.replace(lists);
     }
 
-    /// The paths that look like videos, whatever labels they have or lack.
+    pub fn lists(&self) -> Ref<'_, Vec<List>> {
+        self.lists.borrow()
+    }
+
+    /// The paths that look like videos, whatever labels they have or lack, sorted.
     pub fn videos(&self) -> Vec<String> {
-        self.paths.iter().filter(|path| is_video(path)).cloned().collect()
+        let mut videos: Vec<String> = self.paths.iter().filter(|path| is_video(path)).cloned().collect();
+        videos.sort();
+        videos
     }
 
-    /// Two files of one path share a handle.
-    pub fn source(&self, path: &str) -> Option<&VideoSource> {
-        self.sources.get(path)
+    /// Waits until the file was handed over; none where it never is. Two files of one path share a handle.
+    pub async fn source(&self, path: &str) -> Option<VideoSource> {
+        loop {
+            let known = self.sources.borrow().get(path).cloned();
+            if known.is_some() || self.arrived.get() >= self.paths.len() {
+                return known;
+            }
+            let (sender, receiver) = oneshot::channel();
+            self.waiting.borrow_mut().push(sender);
+            // Woken, or all of it is gone.
+            let _ = receiver.await;
+        }
     }
 
     pub fn checks(&self) -> Ref<'_, Checks> {
@@ -75,7 +107,7 @@ impl Contents {
         let unopened: Vec<String> =
             videos.into_iter().filter(|path| !self.checks.borrow().probes.contains_key(path)).collect();
         let opened = stream::iter(unopened).map(|path| async move {
-            let probe = probe(self.source(&path)).await;
+            let probe = probe(self.source(&path).await).await;
             (path, probe)
         });
         let mut opened = std::pin::pin!(opened.buffered(FILES_AT_A_TIME));
@@ -93,7 +125,7 @@ impl Contents {
         let breath = Breath::default();
         let mut by_size: HashMap<u64, Vec<&str>> = HashMap::new();
         for path in videos {
-            if let Some(Ok(file)) = self.source(path).map(VideoSource::bytes) {
+            if let Some(Ok(file)) = self.source(path).await.as_ref().map(VideoSource::bytes) {
                 by_size.entry(file.len()).or_default().push(path);
             }
             breath.take().await;
@@ -119,7 +151,7 @@ impl Contents {
         let mut by_digest: HashMap<[u8; 32], Vec<&'a str>> = HashMap::new();
         for path in paths {
             // A file that cannot be read is told of when it is opened.
-            if let Some(Ok(file)) = self.source(path).map(VideoSource::bytes)
+            if let Some(Ok(file)) = self.source(path).await.as_ref().map(VideoSource::bytes)
                 && let Ok(digest) = digest(&file, length, breath).await
             {
                 by_digest.entry(digest).or_default().push(path);
@@ -151,9 +183,9 @@ async fn digest(file: &FileSource, length: u64, breath: &Breath) -> Result<[u8; 
 }
 
 /// What opening a video tells.
-async fn probe(source: Option<&VideoSource>) -> Probe {
+async fn probe(source: Option<VideoSource>) -> Probe {
     let source = source.ok_or_else(|| "The file was not handed over; choose the folder again.".to_string())?;
-    let video = Video::open(source).await.map_err(|error| error.to_string())?;
+    let video = Video::open(&source).await.map_err(|error| error.to_string())?;
     let info = video.info();
     Ok(Measured { seconds: info.seconds, width: info.width, height: info.height })
 }
@@ -164,11 +196,21 @@ mod tests {
 
     use super::*;
 
+    fn contents(folder: &std::path::Path, files: &[(&str, Vec<u8>)]) -> Contents {
+        let contents = Contents::new(files.iter().map(|(name, _)| name.to_string()).collect());
+        let handle = |(name, bytes): &(&str, Vec<u8>)| {
+            std::fs::write(folder.join(name), bytes).unwrap();
+            VideoSource::new(*name, folder.join(name))
+        };
+        contents.receive(0, files.iter().map(handle).collect());
+        contents
+    }
+
     #[test]
     fn files_of_equal_bytes_are_found_among_files_of_equal_size() {
         let folder = tempfile::tempdir().unwrap();
         let long = |last: u8| [vec![7; 3 << 20], vec![last]].concat();
-        let files: [(&str, Vec<u8>); 7] = [
+        let files = [
             ("a", vec![1, 2, 3]),
             ("b", vec![1, 2, 4]),
             ("c", vec![1, 2, 3]),
@@ -177,32 +219,31 @@ mod tests {
             ("f", long(1)),
             ("g", Vec::new()),
         ];
-        for (name, bytes) in &files {
-            std::fs::write(folder.path().join(name), bytes).unwrap();
-        }
-        let handles =
-            files.iter().map(|(name, _)| (name.to_string(), VideoSource::new(*name, folder.path().join(name))));
-        let contents = Contents::read(handles.collect()).now_or_never().unwrap();
+        let contents = contents(folder.path(), &files);
         contents.find_copies(&contents.paths).now_or_never().unwrap();
         assert_eq!(contents.checks().copies, [vec!["a".to_string(), "c".into()], vec!["d".into(), "f".into()]]);
     }
 
     #[test]
-    fn the_lists_that_lie_nearest_to_the_top_are_read_and_videos_are_not() {
+    fn lists_are_read_before_any_video_has_arrived() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("A")).unwrap();
-        let mut handles = Vec::new();
-        let mut add = |path: String, text: &str| {
-            std::fs::write(folder.path().join(&path), text).unwrap();
-            handles.push((path.clone(), VideoSource::new(path.clone(), folder.path().join(path))));
-        };
-        (0..100).for_each(|n| add(format!("A/{n}.txt"), "something else"));
-        add("labels.csv".into(), "path,label\nA/1.mp4,jump\n");
-        add("A/1.mp4".into(), "path,label\n");
-        let contents = Contents::read(handles).now_or_never().unwrap();
-        assert_eq!(contents.lists.len(), LISTS);
-        let read = contents.lists.iter().find(|list| list.path == "labels.csv").unwrap();
-        assert_eq!(read.rows[0].path, "A/1.mp4");
-        assert!(contents.lists.iter().all(|list| list.path != "A/1.mp4"));
+        let list = folder.path().join("labels.csv");
+        std::fs::write(&list, "path,label\na.mp4,jump\n").unwrap();
+        let contents = Contents::new(["a.mp4", "labels.csv"].map(String::from).to_vec());
+        contents.read_lists(&[VideoSource::new("labels.csv", list)]).now_or_never().unwrap();
+        assert_eq!(contents.lists()[0].rows[0].path, "a.mp4");
+    }
+
+    #[test]
+    fn who_asks_for_a_file_waits_until_it_was_handed_over() {
+        let contents = Contents::new(["a", "b", "c"].map(String::from).to_vec());
+        let handle = |name: &str| VideoSource::new(name, name);
+        let mut waits = std::pin::pin!(contents.source("c"));
+        assert_eq!(waits.as_mut().now_or_never(), None);
+        contents.receive(0, vec![handle("a")]);
+        assert_eq!(waits.as_mut().now_or_never(), None);
+        contents.receive(1, vec![handle("b"), handle("c")]);
+        assert_eq!(waits.now_or_never(), Some(Some(handle("c"))));
+        assert_eq!(contents.source("gone").now_or_never(), Some(None), "all have arrived");
     }
 }

@@ -1,7 +1,7 @@
-//! An imported folder: the catalogue, and the handle of each of its videos.
+//! An imported folder: the catalogue, and the clips of its videos.
 //!
-//! Comes in: relative paths, each with a [`VideoSource`], and a [`Labelling`]. Goes out: a [`Folder`]. Labels and splits
-//! come from names alone, so that a folder is there at once; what looking into its files tells, [`Contents`] gathers.
+//! Comes in: [`Contents`] and a [`Labelling`]. Goes out: a [`Folder`]. Labels and splits come from names and lists alone,
+//! so that a folder is there at once; what looking into its files tells, [`Contents`] gathers.
 
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -9,6 +9,7 @@ use std::rc::Rc;
 use super::contents::Contents;
 use crate::dataset::catalogue::Checks;
 use crate::dataset::labelling::Labelling;
+use crate::dataset::list::candidates;
 use crate::dataset::listing::Listing;
 use crate::dataset::{Catalogue, Split, Unusable, VideoSummary};
 use crate::protocol::{ClipPicture, Picture};
@@ -24,16 +25,29 @@ const MOST_NEW: usize = 500;
 
 pub struct Folder {
     pub catalogue: Catalogue,
-    /// One for each of the catalogue's videos.
-    sources: Vec<VideoSource>,
     listing: Rc<Listing>,
     contents: Rc<Contents>,
 }
 
 impl Folder {
-    /// Opens no video: all that names tell.
+    /// Opens no video: all that names and lists tell.
+    pub fn new(contents: Rc<Contents>, labelling: &Labelling) -> Self {
+        let mut paths = contents.paths.clone();
+        // Browsers and disks list a folder in any order; a run's clips come in an order drawn from the catalogue's.
+        paths.sort();
+        let listing = Listing::new(&paths, &contents.lists(), labelling);
+        Self::of(Rc::new(listing), contents, &Checks::default())
+    }
+
+    /// A folder all of whose files are at hand. Opens none of the videos.
     pub async fn list(files: Vec<(String, VideoSource)>, labelling: &Labelling) -> Self {
-        Self::labelled(Rc::new(Contents::read(files).await), labelling)
+        let (paths, sources): (Vec<String>, Vec<VideoSource>) = files.into_iter().unzip();
+        let candidates = candidates(&paths).into_iter().filter_map(|place| sources.get(place).cloned());
+        let candidates: Vec<VideoSource> = candidates.collect();
+        let contents = Contents::new(paths);
+        contents.read_lists(&candidates).await;
+        contents.receive(0, sources);
+        Self::new(Rc::new(contents), labelling)
     }
 
     /// Opens every video and leaves out those that cannot be used.
@@ -47,25 +61,11 @@ impl Folder {
 
     /// The same files with other labels or splits.
     pub fn relabelled(&self, labelling: &Labelling) -> Self {
-        Self::labelled(self.contents.clone(), labelling)
-    }
-
-    fn labelled(contents: Rc<Contents>, labelling: &Labelling) -> Self {
-        let listing = Listing::new(&contents.paths, &contents.lists, labelling);
-        Self::of(Rc::new(listing), contents, &Checks::default())
+        Self::new(self.contents.clone(), labelling)
     }
 
     fn of(listing: Rc<Listing>, contents: Rc<Contents>, checks: &Checks) -> Self {
-        let mut catalogue = Catalogue::new(&listing, checks);
-        let mut sources = Vec::with_capacity(catalogue.videos.len());
-        catalogue.videos.retain(|video| match contents.source(&video.path) {
-            Some(source) => {
-                sources.push(video.part.map_or_else(|| source.clone(), |part| source.of_part(part)));
-                true
-            }
-            None => false,
-        });
-        Self { catalogue, sources, listing, contents }
+        Self { catalogue: Catalogue::new(&listing, checks), listing, contents }
     }
 
     pub fn contents(&self) -> &Rc<Contents> {
@@ -113,9 +113,10 @@ impl Folder {
     /// A picture for the class: of the first of its videos that decodes, tried for a few.
     pub async fn thumbnail(&self, class: &str) -> Option<Picture> {
         const TRIES: usize = 3;
-        let videos = (0..self.sources.len()).filter(|video| self.class_of(*video) == class).take(TRIES);
-        for source in videos.filter_map(|video| self.sources.get(video)) {
-            if let Ok(picture) = thumbnail(source).await {
+        for video in (0..TRIES).filter_map(|round| self.video_of(class, round)) {
+            if let Ok((_, source)) = self.source(video).await
+                && let Ok(picture) = thumbnail(&source).await
+            {
                 return Some(picture);
             }
         }
@@ -129,17 +130,24 @@ impl Folder {
         view: &View,
         loader: &ClipLoader,
     ) -> Result<(ClipPicture, String), Unusable> {
-        let (path, source) = self.source(video)?;
-        let clip = loader.load(source, view).await.map_err(|error| unusable(path, &error))?;
+        let (path, source) = self.source(video).await?;
+        let clip = loader.load(&source, view).await.map_err(|error| unusable(path, &error))?;
         let name = self.catalogue.videos.get(video).map(VideoSummary::name).unwrap_or_default();
         Ok((loader.picture(&clip), name))
     }
 
-    /// The `round`-th video of a class, those to train on first; after the last comes the first again.
+    /// The `round`-th video of a class, those to train on first; after the last comes the first again. None that is
+    /// known to be unusable.
     pub fn video_of(&self, class: &str, round: usize) -> Option<usize> {
-        let mut of_class: Vec<usize> = (0..self.sources.len()).filter(|&video| self.class_of(video) == class).collect();
-        of_class.sort_by_key(|&video| self.catalogue.videos.get(video).map(|video| video.split));
-        of_class.get(round.checked_rem(of_class.len())?).copied()
+        let checks = self.contents.checks();
+        let videos = self.catalogue.videos.iter().enumerate();
+        let usable = videos.filter(|(_, video)| !matches!(checks.probes.get(&video.path), Some(Err(_))));
+        let mut of_class: Vec<(Split, usize)> = usable
+            .filter(|(place, _)| self.class_of(*place) == class)
+            .map(|(place, video)| (video.split, place))
+            .collect();
+        of_class.sort();
+        of_class.get(round.checked_rem(of_class.len())?).map(|(_, place)| *place)
     }
 
     /// The name of a video's class.
@@ -148,14 +156,13 @@ impl Folder {
         class.map_or("", |class| &class.name)
     }
 
-    fn source(&self, video: usize) -> Result<(&str, &VideoSource), Unusable> {
-        match (self.catalogue.videos.get(video), self.sources.get(video)) {
-            (Some(summary), Some(source)) => Ok((&summary.path, source)),
-            _ => Err(Unusable {
-                path: format!("video {video}"),
-                reason: "It is not part of the folder any more. Choose the folder again.".into(),
-            }),
-        }
+    /// A video's path and its handle, once it was handed over.
+    async fn source(&self, video: usize) -> Result<(&str, VideoSource), Unusable> {
+        let gone =
+            |path: String| Unusable { path, reason: "It is not at hand any more. Choose the folder again.".into() };
+        let Some(summary) = self.catalogue.videos.get(video) else { return Err(gone(format!("video {video}"))) };
+        let source = self.contents.source(&summary.path).await.ok_or_else(|| gone(summary.path.clone()))?;
+        Ok((&summary.path, summary.part.map_or_else(|| source.clone(), |part| source.of_part(part))))
     }
 }
 
@@ -172,7 +179,7 @@ pub struct FolderClips<'a> {
 
 impl ClipSource for FolderClips<'_> {
     async fn clip(&self, video: usize, view: &View) -> Result<Clip, Unusable> {
-        let (path, source) = self.folder.source(video)?;
-        self.loader.load(source, view).await.map_err(|error| unusable(path, &error))
+        let (path, source) = self.folder.source(video).await?;
+        self.loader.load(&source, view).await.map_err(|error| unusable(path, &error))
     }
 }

@@ -16,6 +16,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
 
 use super::classification::{ClassifyError, classify};
+use super::contents::Contents;
 use super::device;
 use super::fit::{self, Limits};
 use super::folder::{Folder, unusable};
@@ -55,8 +56,8 @@ struct Engine {
     device: RefCell<Option<Device>>,
     limits: Cell<Limits>,
     folder: RefCell<Option<Rc<Folder>>>,
-    /// Files of the next import.
-    handed_over: RefCell<Vec<(String, VideoSource)>>,
+    /// The folder's files, which may still arrive.
+    contents: RefCell<Option<Rc<Contents>>>,
     imports: Cell<usize>,
     /// The import that looks into its files.
     importing: Cell<Option<JobId>>,
@@ -79,7 +80,7 @@ impl Engine {
             device: RefCell::default(),
             limits: Cell::new(Limits::Wasm),
             folder: RefCell::default(),
-            handed_over: RefCell::default(),
+            contents: RefCell::default(),
             imports: Cell::default(),
             importing: Cell::default(),
             pictured: RefCell::default(),
@@ -151,13 +152,10 @@ impl Engine {
                 self.report(job, Event::Ready(report));
                 Ok(())
             }
-            Command::HandOver { paths } => {
-                self.hand_over(paths, files);
+            Command::Import { paths, labelling } => self.import(job, paths, &labelling, files).await,
+            Command::HandOver { from } => {
+                self.hand_over(from, files);
                 Ok(())
-            }
-            Command::Import { paths, labelling } => {
-                self.hand_over(paths, files);
-                self.import(job, &labelling).await
             }
             Command::Label { labelling } => self.label(job, &labelling).await,
             Command::Preview { class, round, settings, seed } => {
@@ -189,24 +187,31 @@ impl Engine {
         }
     }
 
-    fn hand_over(&self, paths: Vec<String>, files: Vec<File>) {
-        let import = self.imports.get();
-        // The key of a file need not tell its contents: the browser refuses a file that was changed since it was chosen.
-        let source = |path: &String, file| VideoSource::new(format!("{path}, import {import}"), file);
-        let files = paths.into_iter().zip(files).map(|(path, file)| (path.clone(), source(&path, file)));
-        self.handed_over.borrow_mut().extend(files);
+    fn hand_over(&self, from: usize, files: Vec<File>) {
+        if let Some(contents) = &*self.contents.borrow() {
+            let paths = contents.paths.iter().skip(from);
+            contents.receive(from, paths.zip(files).map(|(path, file)| self.source_of(path, file)).collect());
+        }
     }
 
-    async fn import(&self, job: JobId, labelling: &Labelling) -> Outcome {
+    /// The key need not tell a file's contents: the browser refuses one that was changed since it was chosen.
+    fn source_of(&self, path: &str, file: File) -> VideoSource {
+        VideoSource::new(format!("{path}, import {}", self.imports.get()), file)
+    }
+
+    async fn import(&self, job: JobId, paths: Vec<String>, labelling: &Labelling, lists: Vec<File>) -> Outcome {
         self.imports.set(self.imports.get() + 1);
         if let Some(earlier) = self.importing.replace(Some(job))
             && let Some(running) = self.running.borrow().get(&earlier)
         {
             running.abort.abort();
         }
-        let files = self.handed_over.take();
         self.pictured.take();
-        let folder = Rc::new(Folder::list(files, labelling).await);
+        let contents = Rc::new(Contents::new(paths));
+        *self.contents.borrow_mut() = Some(contents.clone());
+        let lists: Vec<VideoSource> = lists.into_iter().map(|file| self.source_of("list", file)).collect();
+        contents.read_lists(&lists).await;
+        let folder = Rc::new(Folder::new(contents, labelling));
         *self.folder.borrow_mut() = Some(folder.clone());
         let report = |event| self.report(job, event);
         report(Event::Imported(Box::new(folder.report().for_page())));

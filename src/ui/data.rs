@@ -18,6 +18,9 @@ use super::words::{count, counted};
 use crate::dataset::catalogue::PICTURED;
 use crate::dataset::{Catalogue, ClassSummary, Warning};
 
+/// Classes that are drawn before more are asked for.
+const CLASSES_AT_FIRST: usize = 24;
+
 #[component]
 pub fn DataView() -> impl IntoView {
     let state = AppState::get();
@@ -109,11 +112,7 @@ fn Importing() -> impl IntoView {
             Some(done as f64 / total as f64),
         ),
         ImportPhase::Listing { found } => ("Looking through the folder", counted(found, "file", "files"), None),
-        ImportPhase::Importing { done, total } => (
-            "Looking through the folder",
-            format!("{} of {} files", count(done), count(total)),
-            Some(done as f64 / total.max(1) as f64),
-        ),
+        ImportPhase::Importing => ("Looking through the folder", String::new(), None),
         ImportPhase::Idle | ImportPhase::Failed(_) => ("", String::new(), None),
     });
     let title = Signal::derive(move || words.get().0.to_string());
@@ -131,6 +130,7 @@ fn Importing() -> impl IntoView {
 fn Overview(on_files: Callback<Vec<FoundFile>, ()>, on_listing: Callback<usize>) -> impl IntoView {
     let state = AppState::get();
     let shown = RwSignal::new(None::<String>);
+    let drawn = RwSignal::new(CLASSES_AT_FIRST);
     let classes = Memo::new(move |_| {
         state.catalogue.with(|catalogue| catalogue.as_ref().map(|all| all.classes.clone()).unwrap_or_default())
     });
@@ -147,9 +147,11 @@ fn Overview(on_files: Callback<Vec<FoundFile>, ()>, on_listing: Callback<usize>)
         {move || state.catalogue.get().map(|catalogue| view! { <Findings catalogue/> })}
         <Checking/>
         <LabelsForm/>
-        <ul class="classes">{move || classes.with(|classes| classes.iter().take(PICTURED).map(card).collect_view())}</ul>
-        {move || classes.with(Vec::len).checked_sub(PICTURED + 1).map(|more| view! {
-            <p class="quiet">{format!("And {}.", counted(more + 1, "class more", "classes more"))}</p>
+        <ul class="classes">{move || classes.with(|classes| classes.iter().take(drawn.get()).map(card).collect_view())}</ul>
+        {move || (classes.with(Vec::len) > drawn.get()).then(|| view! {
+            <button type="button" class="secondary small" data-testid="all-classes" on:click=move |_| drawn.set(PICTURED)>
+                {format!("{} of {}: show more", count(drawn.get()), counted(classes.with(Vec::len), "class", "classes"))}
+            </button>
         })}
         {move || ready.get().then(|| view! {
             <div class="actions next">

@@ -14,6 +14,9 @@ use crate::dataset::{Example, Found};
 /// Milliseconds without another letter before a text counts.
 const SETTLED: u32 = 200;
 
+/// What a pattern of recordings begins as.
+const USUAL_GROUPS: &str = "*_g{group}_*";
+
 const LABELS: [&str; 4] = ["Chosen by itself", "Folder names", "A list in the folder", "File names"];
 const GROUPS: [&str; 3] = ["The names, as in _g01_", "A pattern", "Nothing: each clip for itself"];
 
@@ -46,7 +49,7 @@ pub fn LabelsForm() -> impl IntoView {
                 {choice("groups-from", "Clips of one recording told by", &GROUPS, groups.into(), Callback::new(choose_groups))}
                 {move || (groups.get() == 1).then(|| text(
                     "group-pattern", "Pattern of recordings", "Such as {group}_* for anna_01.mp4, or {group}/* for folders.",
-                    String::new(), problem(1),
+                    USUAL_GROUPS.into(), problem(1),
                     Callback::new(move |typed| state.relabel(|labelling| labelling.groups = Groups::Pattern(typed))),
                 ))}
                 {text(
@@ -233,7 +236,7 @@ fn place_of_groups(groups: &Groups) -> usize {
 
 fn groups_at(place: usize) -> Groups {
     match place {
-        1 => Groups::Pattern(String::new()),
+        1 => Groups::Pattern(USUAL_GROUPS.into()),
         2 => Groups::None,
         _ => Groups::Automatic,
     }

@@ -10,7 +10,7 @@ use js_sys::Array;
 use leptos::prelude::*;
 
 use super::bring::Bringing;
-use super::engine_link::Engine;
+use super::engine_link::{Engine, EngineStatus};
 use super::export::Exporting;
 use super::fitting::Fitting;
 use super::folder::FoundFile;
@@ -19,6 +19,7 @@ use super::origin::has_classifier;
 use super::tuning::Tuning;
 use crate::dataset::Catalogue;
 use crate::dataset::labelling::Labelling;
+use crate::dataset::list::candidates;
 use crate::protocol::{CheckpointSummary, Classification, Command, Event, JobId, Picture};
 
 /// The page's views; each has an address of its own.
@@ -60,11 +61,8 @@ pub enum ImportPhase {
     Listing {
         found: usize,
     },
-    /// Handing a folder's files to the engine, which lists them.
-    Importing {
-        done: usize,
-        total: usize,
-    },
+    /// The engine lists, labels and splits.
+    Importing,
     Failed(String),
 }
 
@@ -127,7 +125,7 @@ pub struct AppState {
 /// So many clips keep their moving picture; a 224-pixel one takes 3 MB.
 const PICTURES_KEPT: usize = 60;
 /// Files that are handed to the engine in one message.
-const FILES_AT_A_TIME: usize = 500;
+const FILES_AT_A_TIME: usize = 100;
 /// Labels shown for a clip.
 const TOP: usize = 5;
 
@@ -214,40 +212,42 @@ impl AppState {
         self.import_again();
     }
 
-    /// Hands the files over a few at a time: all of a large folder at once would hold up the page.
+    /// Names all files at once, and hands them over a few at a time: all of a large folder would hold up the page.
     fn import_again(self) {
         let import = self.imports.get_value() + 1;
         self.imports.set_value(import);
         self.catalogue.set(None);
-        self.checking.set(None);
         self.thumbnails.set(HashMap::new());
-        let total = self.files.with_value(Vec::len);
+        let is_current = move || self.imports.get_value() == import;
+        let (paths, lists) = self.files.with_value(|files| {
+            let paths: Vec<String> = files.iter().map(|found| found.path.clone()).collect();
+            let lists: Array =
+                candidates(&paths).into_iter().filter_map(|place| files.get(place)).map(|found| &found.file).collect();
+            (paths, lists)
+        });
+        let total = paths.len();
+        self.import.set(ImportPhase::Importing);
+        self.checking.set(Some((0, total)));
+        let command = Command::Import { paths, labelling: self.labelling.get_untracked() };
+        self.engine.send(command, &lists, move |event, _| {
+            if is_current() {
+                self.imported(event);
+            }
+        });
         leptos::task::spawn_local(async move {
-            let mut done = 0;
-            while self.imports.get_value() == import {
-                self.import.set(ImportPhase::Importing { done, total });
-                let attachments = Array::new();
-                let paths: Vec<String> = self.files.with_value(|files| {
-                    let few = files.iter().skip(done).take(FILES_AT_A_TIME);
-                    few.map(|found| {
-                        attachments.push(&found.file);
-                        found.path.clone()
-                    })
-                    .collect()
-                });
-                done += paths.len();
-                if done == total {
-                    let command = Command::Import { paths, labelling: self.labelling.get_untracked() };
-                    let told = move |event, _: &Array| {
-                        if self.imports.get_value() == import {
-                            self.imported(event);
-                        }
-                    };
-                    self.engine.send(command, &attachments, told);
+            for from in (0..total).step_by(FILES_AT_A_TIME) {
+                gloo_timers::future::TimeoutFuture::new(0).await;
+                // What waits for the engine would all be sent in one go.
+                while self.engine.status.with_untracked(|status| *status == EngineStatus::Starting) {
+                    gloo_timers::future::TimeoutFuture::new(50).await;
+                }
+                if !is_current() {
                     break;
                 }
-                self.engine.send(Command::HandOver { paths }, &attachments, |_, _| {});
-                gloo_timers::future::TimeoutFuture::new(0).await;
+                let few: Array = self.files.with_value(|files| {
+                    files.iter().skip(from).take(FILES_AT_A_TIME).map(|found| &found.file).collect()
+                });
+                self.engine.send(Command::HandOver { from }, &few, |_, _| {});
             }
         });
     }
@@ -257,9 +257,6 @@ impl AppState {
             Event::Checking { done, total } => self.checking.set(Some((done, total))),
             Event::Imported(catalogue) => {
                 let labels = |catalogue: &Option<Arc<Catalogue>>| catalogue.as_ref().map(|all| all.labels());
-                if let ImportPhase::Importing { total, .. } = self.import.get_untracked() {
-                    self.checking.set(Some((0, total)));
-                }
                 if self.catalogue.with_untracked(labels) != Some(catalogue.labels()) {
                     self.tuning.adopt(&catalogue, &self.folder_name.get_untracked());
                 }
