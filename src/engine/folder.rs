@@ -11,7 +11,7 @@ use crate::dataset::catalogue::Checks;
 use crate::dataset::labelling::Labelling;
 use crate::dataset::list::candidates;
 use crate::dataset::listing::Listing;
-use crate::dataset::{Catalogue, Split, Unusable, VideoSummary};
+use crate::dataset::{Catalogue, Split, Unusable, VideoSummary, named};
 use crate::protocol::{ClipPicture, Picture};
 use crate::train::feed::{ClipSource, Example};
 use crate::train::record::Manifest;
@@ -86,15 +86,13 @@ impl Folder {
     /// used: what a run left out as unusable is no difference.
     pub async fn as_recorded(&self, data: &Manifest) -> Self {
         let recorded: HashSet<String> = data.videos.iter().map(|video| video.name()).collect();
-        let is_recorded = |video: &VideoSummary| recorded.contains(&video.name());
-        let new: Vec<String> =
-            self.catalogue.videos.iter().filter(|video| !is_recorded(video)).map(|video| video.path.clone()).collect();
+        let files = self.listing.videos.iter().map(|(file, _)| file);
+        let (kept, new): (Vec<_>, Vec<_>) = files.partition(|file| recorded.contains(&named(&file.path, file.part)));
         if new.len() <= MOST_NEW {
-            self.contents.check(new, |_, _| {}).await;
+            self.contents.check(new.into_iter().map(|file| file.path.clone()).collect(), |_, _| {}).await;
         }
         let mut checks = self.contents.checks().clone();
-        let kept = self.catalogue.videos.iter().filter(|video| is_recorded(video));
-        kept.for_each(|video| _ = checks.probes.remove(&video.path));
+        kept.into_iter().for_each(|file| _ = checks.probes.remove(&file.path));
         Self::of(self.listing.clone(), self.contents.clone(), &checks)
     }
 
