@@ -39,14 +39,18 @@ pub enum DeviceChoice {
     Cpu,
 }
 
+/// Ends a path among others: no file's name has it.
+pub const PATH_END: char = '\0';
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Command {
     /// The first request: choose a device. Answer: [`Event::Ready`].
     Start { device: DeviceChoice },
-    /// List, label and split a folder by its paths (relative, `/` between parts). Beside the message travel the `File`s
+    /// List, label and split a folder by its paths (relative, `/` between parts; [`PATH_END`] after each, because making
+    /// thousands of small texts holds up a page longer than one large one). Beside the message travel the `File`s
     /// that [`crate::dataset::list::candidates`] names. Answers: [`Event::Imported`] at once, a [`Event::Thumbnail`] for
     /// each class, and, while every file is looked into, [`Event::Checking`] and an [`Event::Imported`] for what was found.
-    Import { paths: Vec<String>, labelling: Labelling },
+    Import { paths: String, labelling: Labelling },
     /// Some of the `File`s of that import beside the message, from its `from`th path on. A browser takes so long to hand
     /// files over that all of a large folder's at once would hold up the page.
     HandOver { from: usize },

@@ -60,12 +60,12 @@ const END: [&str; 5] = ["end", "end_time", "time_end", "end_seconds", "end_sec"]
 const MOST: usize = 64;
 
 /// The places of those paths that may be lists by their names, the nearest to the top first.
-pub fn candidates(paths: &[String]) -> Vec<usize> {
-    let is_candidate = |place: &usize| paths.get(*place).is_some_and(|path| ENDINGS.contains(&ending(path).as_str()));
-    let mut places: Vec<usize> = (0..paths.len()).filter(is_candidate).collect();
-    places.sort_by_key(|place| paths.get(*place).map(|path| path.matches('/').count()));
-    places.truncate(MOST);
-    places
+pub fn candidates<'a>(paths: impl Iterator<Item = &'a str>) -> Vec<usize> {
+    let named = paths.enumerate().filter(|(_, path)| ENDINGS.contains(&ending(path).as_str()));
+    let mut found: Vec<(usize, usize)> = named.map(|(place, path)| (path.matches('/').count(), place)).collect();
+    found.sort_unstable();
+    found.truncate(MOST);
+    found.into_iter().map(|(_, place)| place).collect()
 }
 
 fn ending(path: &str) -> String {
@@ -368,7 +368,7 @@ mod tests {
     fn of_many_texts_those_nearest_to_the_top_are_taken_for_lists() {
         let mut paths: Vec<String> = (0..100).map(|n| format!("A/{n}.txt")).collect();
         paths.extend(["labels.CSV", "a.mp4", "A/b/c.json"].map(String::from));
-        let places = candidates(&paths);
+        let places = candidates(paths.iter().map(String::as_str));
         assert_eq!((places.len(), places[0], places[1]), (MOST, 100, 0));
     }
 

@@ -34,6 +34,7 @@ pub struct Catalogue {
     /// Sorted; a class's place is its label id.
     pub classes: Vec<ClassSummary>,
     /// None of them on the page: a large folder's are more than it can take at once.
+    #[serde(skip_deserializing)]
     pub videos: Vec<VideoSummary>,
     /// On the page the first few.
     pub unusable: Vec<Unusable>,
@@ -87,7 +88,7 @@ pub struct Part {
 }
 
 /// One usable video.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct VideoSummary {
     pub path: String,
     /// The part of it that is meant, where a list says so; several videos may then be of one file.
@@ -102,7 +103,7 @@ pub struct VideoSummary {
 }
 
 /// What opening a video told about it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Measured {
     pub seconds: f64,
     /// Upright, in pixels.

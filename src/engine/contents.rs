@@ -62,7 +62,7 @@ impl Contents {
     /// Reads the lists among the files that [`list::candidates`] names, in its order, and opens no video.
     pub async fn read_lists(&self, candidates: &[VideoSource]) {
         let mut lists = Vec::new();
-        for (place, source) in list::candidates(&self.paths).into_iter().zip(candidates) {
+        for (place, source) in list::candidates(self.paths.iter().map(String::as_str)).into_iter().zip(candidates) {
             // What cannot be read is no list; a file that is gone is told of where it is a video.
             if let (Some(path), Ok(Some(text))) = (self.paths.get(place), list_text(source).await) {
                 lists.extend(list::read(path, &text));

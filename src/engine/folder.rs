@@ -42,8 +42,8 @@ impl Folder {
     /// A folder all of whose files are at hand. Opens none of the videos.
     pub async fn list(files: Vec<(String, VideoSource)>, labelling: &Labelling) -> Self {
         let (paths, sources): (Vec<String>, Vec<VideoSource>) = files.into_iter().unzip();
-        let candidates = candidates(&paths).into_iter().filter_map(|place| sources.get(place).cloned());
-        let candidates: Vec<VideoSource> = candidates.collect();
+        let places = candidates(paths.iter().map(String::as_str)).into_iter();
+        let candidates: Vec<VideoSource> = places.filter_map(|place| sources.get(place).cloned()).collect();
         let contents = Contents::new(paths);
         contents.read_lists(&candidates).await;
         contents.receive(0, sources);

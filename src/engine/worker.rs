@@ -25,7 +25,9 @@ use super::{import, models, starter, tuning};
 use crate::dataset::labelling::Labelling;
 use crate::hub;
 use crate::model::config::VideoMaeConfig;
-use crate::protocol::{CheckpointSummary, Command, Event, Hub, JobId, LoadReport, Numbers, Origin, Report, Request};
+use crate::protocol::{
+    CheckpointSummary, Command, Event, Hub, JobId, LoadReport, Numbers, Origin, PATH_END, Report, Request,
+};
 use crate::storage::CheckpointStore;
 use crate::storage::checkpoint::{Checkpoint, NamedFile, Stranger};
 use crate::storage::indexed_db::IndexedDbStore;
@@ -152,7 +154,7 @@ impl Engine {
                 self.report(job, Event::Ready(report));
                 Ok(())
             }
-            Command::Import { paths, labelling } => self.import(job, paths, &labelling, files).await,
+            Command::Import { paths, labelling } => self.import(job, &paths, &labelling, files).await,
             Command::HandOver { from } => {
                 self.hand_over(from, files);
                 Ok(())
@@ -199,7 +201,7 @@ impl Engine {
         VideoSource::new(format!("{path}, import {}", self.imports.get()), file)
     }
 
-    async fn import(&self, job: JobId, paths: Vec<String>, labelling: &Labelling, lists: Vec<File>) -> Outcome {
+    async fn import(&self, job: JobId, paths: &str, labelling: &Labelling, lists: Vec<File>) -> Outcome {
         self.imports.set(self.imports.get() + 1);
         if let Some(earlier) = self.importing.replace(Some(job))
             && let Some(running) = self.running.borrow().get(&earlier)
@@ -207,7 +209,7 @@ impl Engine {
             running.abort.abort();
         }
         self.pictured.take();
-        let contents = Rc::new(Contents::new(paths));
+        let contents = Rc::new(Contents::new(paths.split_terminator(PATH_END).map(String::from).collect()));
         *self.contents.borrow_mut() = Some(contents.clone());
         let lists: Vec<VideoSource> = lists.into_iter().map(|file| self.source_of("list", file)).collect();
         contents.read_lists(&lists).await;

@@ -20,7 +20,7 @@ use super::tuning::Tuning;
 use crate::dataset::Catalogue;
 use crate::dataset::labelling::Labelling;
 use crate::dataset::list::candidates;
-use crate::protocol::{CheckpointSummary, Classification, Command, Event, JobId, Picture};
+use crate::protocol::{CheckpointSummary, Classification, Command, Event, JobId, PATH_END, Picture};
 
 /// The page's views; each has an address of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +125,7 @@ pub struct AppState {
 /// So many clips keep their moving picture; a 224-pixel one takes 3 MB.
 const PICTURES_KEPT: usize = 60;
 /// Files that are handed to the engine in one message.
-const FILES_AT_A_TIME: usize = 100;
+const FILES_AT_A_TIME: usize = 50;
 /// Labels shown for a clip.
 const TOP: usize = 5;
 
@@ -219,13 +219,17 @@ impl AppState {
         self.catalogue.set(None);
         self.thumbnails.set(HashMap::new());
         let is_current = move || self.imports.get_value() == import;
-        let (paths, lists) = self.files.with_value(|files| {
-            let paths: Vec<String> = files.iter().map(|found| found.path.clone()).collect();
+        let (paths, lists, total) = self.files.with_value(|files| {
+            let mut paths = String::new();
+            for found in files {
+                paths.push_str(&found.path);
+                paths.push(PATH_END);
+            }
+            let places = candidates(files.iter().map(|found| found.path.as_str()));
             let lists: Array =
-                candidates(&paths).into_iter().filter_map(|place| files.get(place)).map(|found| &found.file).collect();
-            (paths, lists)
+                places.into_iter().filter_map(|place| files.get(place)).map(|found| &found.file).collect();
+            (paths, lists, files.len())
         });
-        let total = paths.len();
         self.import.set(ImportPhase::Importing);
         self.checking.set(Some((0, total)));
         let command = Command::Import { paths, labelling: self.labelling.get_untracked() };
