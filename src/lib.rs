@@ -8,6 +8,8 @@ pub mod model;
 pub mod protocol;
 pub mod train;
 
+#[cfg(feature = "files")]
+pub mod container;
 #[cfg(any(feature = "engine", feature = "decoders"))]
 pub mod decoders;
 #[cfg(feature = "engine")]

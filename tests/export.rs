@@ -293,12 +293,39 @@ fn names_from_users_neither_break_the_cards_tables_nor_become_html() {
     assert!(rows > 15, "{rows} rows of tables");
 }
 
+/// `TrainerState` in transformers 4.57's trainer_callback.py.
+const TRAINER_STATE_FIELDS: [&str; 20] = [
+    "epoch",
+    "global_step",
+    "max_steps",
+    "logging_steps",
+    "eval_steps",
+    "save_steps",
+    "train_batch_size",
+    "num_train_epochs",
+    "num_input_tokens_seen",
+    "total_flos",
+    "log_history",
+    "best_metric",
+    "best_global_step",
+    "best_model_checkpoint",
+    "is_local_process_zero",
+    "is_world_process_zero",
+    "is_hyper_param_search",
+    "trial_name",
+    "trial_params",
+    "stateful_callbacks",
+];
+
 #[test]
 fn the_trainers_log_has_an_entry_a_step_and_an_evaluation_an_epoch() {
     let cases = [(finished(), 4, vec![(2, 1.0), (4, 2.0)]), (half_way(), 3, vec![(2, 1.0), (3, 1.5)])];
     for (checkpoint, steps, epochs) in cases {
         let record = checkpoint.record.as_ref().unwrap();
         let state = Export::of(&checkpoint, Numbers::F32).json("trainer_state.json");
+        let unknown: Vec<&String> =
+            state.as_object().unwrap().keys().filter(|key| !TRAINER_STATE_FIELDS.contains(&key.as_str())).collect();
+        assert!(unknown.is_empty(), "TrainerState refuses fields that it does not know: {unknown:?}");
         assert_eq!((state["global_step"].as_u64(), state["max_steps"].as_u64()), (Some(steps), Some(4)));
         let (evaluations, losses): (Vec<&Value>, Vec<&Value>) =
             state["log_history"].as_array().unwrap().iter().partition(|entry| entry.get("eval_loss").is_some());

@@ -51,7 +51,7 @@ pub async fn files(checkpoint: &Checkpoint, numbers: Numbers) -> Result<Vec<Name
     }
     if let Some(record) = &checkpoint.record {
         files.push(text(RECORD, record_json(record)?));
-        files.push(text(TRAINER_STATE, trainer_state::trainer_state(record, checkpoint.summary.epoch)));
+        files.push(text(TRAINER_STATE, trainer_state::trainer_state(record)));
         files.push(text(TRAIN, include_str!("train.py").to_string()));
     }
     files.push((WEIGHTS.to_string(), weights(checkpoint, &config, &tensors, numbers).await?));

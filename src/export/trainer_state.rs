@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::train::record::RunRecord;
 
-/// The log of a run up to and including `epoch`.
-pub fn trainer_state(record: &RunRecord, epoch: usize) -> String {
+/// The log of a run, as far as its record goes.
+pub fn trainer_state(record: &RunRecord) -> String {
     let steps_per_epoch = record.steps_per_epoch.max(1);
     let share = |step: usize| step as f64 / steps_per_epoch as f64;
     let mut history: Vec<Value> = Vec::with_capacity(record.steps.len() + record.epochs.len());
@@ -50,7 +50,6 @@ pub fn trainer_state(record: &RunRecord, epoch: usize) -> String {
         "total_flos": 0.0,
         "trial_name": null,
         "trial_params": null,
-        "cliptune_epoch": epoch,
     });
     // Numbers that were read from a file or measured are finite; an empty file would be refused by its reader.
     serde_json::to_string_pretty(&state).unwrap_or_default()

@@ -11,16 +11,19 @@ use web_sys::File;
 
 use super::{
     Frame, VideoError, VideoInfo, VideoReader,
-    avi::{AviVideo, Coding},
     codec::{self, is_supported},
-    container::{self, Opened, Track, damaged},
-    esds, nearest_frames,
+    mediabunny::{self, Opened, Track, damaged},
+    nearest_frames,
     packets::{Demuxer, MOST_REORDERED, Packet, SAME_TIME},
     signature::{SIGNATURE_BYTES, Signature},
     software::SoftwareDecoder,
     upright::Orientation,
 };
 use crate::dataset::Part;
+use crate::container::{
+    avi::{AviVideo, Coding},
+    esds,
+};
 use crate::decoders::messages::{Codec, Colour, Matrix, Stream};
 use crate::files::{FileError, FileSource};
 
@@ -99,7 +102,7 @@ impl VideoReader for BrowserVideo {
         if signature == Signature::Avi {
             return Self::open_avi(source).await;
         }
-        let demuxer = match container::Demuxer::open(&source.file).await? {
+        let demuxer = match mediabunny::Demuxer::open(&source.file).await? {
             Opened::Video(demuxer) => demuxer,
             other => return Err(not_opened(other, signature)),
         };
@@ -235,9 +238,9 @@ async fn h264(avi: &AviVideo) -> Result<Decoding, VideoError> {
     });
     let [profile, constraints, level] = set.ok_or_else(codec)?;
     let config = Object::new();
-    container::set(&config, "codec", &format!("avc1.{profile:02x}{constraints:02x}{level:02x}").into());
-    container::set(&config, "codedWidth", &avi.stream().width.into());
-    container::set(&config, "codedHeight", &avi.stream().height.into());
+    mediabunny::set(&config, "codec", &format!("avc1.{profile:02x}{constraints:02x}{level:02x}").into());
+    mediabunny::set(&config, "codedWidth", &avi.stream().width.into());
+    mediabunny::set(&config, "codedHeight", &avi.stream().height.into());
     if is_supported(&config).await {
         Ok(Decoding::WebCodecs { config: config.into(), in_turn: true })
     } else {

@@ -4,13 +4,10 @@
 //! normalised clips ([`clip::ClipLoader`]). Reads lazily: the index, and the packets of the wanted frames.
 //! Never says which file an error is about: who asked knows, and adds it.
 
-pub mod avi;
 pub mod augmentation;
 pub mod cache;
 pub mod clip;
 pub mod colour_jitter;
-pub mod esds;
-pub mod mpeg4;
 pub mod part;
 pub mod sampler;
 pub mod signature;
@@ -24,7 +21,7 @@ mod browser;
 #[cfg(target_family = "wasm")]
 mod codec;
 #[cfg(target_family = "wasm")]
-mod container;
+mod mediabunny;
 #[cfg(not(target_family = "wasm"))]
 mod ffmpeg;
 #[cfg(target_family = "wasm")]
@@ -36,6 +33,8 @@ mod software;
 pub use browser::{BrowserVideo as Video, VideoSource};
 #[cfg(not(target_family = "wasm"))]
 pub use ffmpeg::{FfmpegVideo as Video, VideoSource};
+
+use crate::container::ContainerError;
 
 /// One picture of a video.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +88,15 @@ pub enum VideoError {
     Unreadable(String),
     #[error("The program `{0}` was not found. Install ffmpeg 5.1 or newer and make sure that it is in PATH.")]
     MissingProgram(String),
+}
+
+impl From<ContainerError> for VideoError {
+    fn from(error: ContainerError) -> Self {
+        match error {
+            ContainerError::Damaged(how) => Self::Damaged(how.into()),
+            ContainerError::Unreadable(how) => Self::Unreadable(how),
+        }
+    }
 }
 
 /// One open video. Dropping it, or a future of it, ends what it was doing and frees what it held.

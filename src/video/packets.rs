@@ -7,8 +7,8 @@ use js_sys::Uint8Array;
 use web_sys::{EncodedVideoChunk, EncodedVideoChunkInit, EncodedVideoChunkType};
 
 use super::VideoError;
-use super::avi::{self, AviVideo};
-use super::container::{self, Reading, damaged};
+use super::mediabunny::{self, Reading, damaged};
+use crate::container::avi::{self, AviVideo};
 
 /// No codec here keeps a frame back behind more than 16 later ones.
 pub const MOST_REORDERED: usize = 17;
@@ -16,13 +16,13 @@ pub const MOST_REORDERED: usize = 17;
 pub const SAME_TIME: f64 = 1e-6;
 
 pub enum Demuxer {
-    Mediabunny(container::Demuxer),
+    Mediabunny(mediabunny::Demuxer),
     Avi(AviVideo),
 }
 
 /// The bytes of one coded picture.
 pub enum Packet {
-    Mediabunny(container::Packet),
+    Mediabunny(mediabunny::Packet),
     Avi(avi::Packet),
 }
 
@@ -68,7 +68,7 @@ impl Packet {
 
 /// Packets in decoding order, read as they are asked for.
 pub enum Run<'a> {
-    Mediabunny { demuxer: &'a container::Demuxer, last: Option<container::Packet>, started: bool },
+    Mediabunny { demuxer: &'a mediabunny::Demuxer, last: Option<mediabunny::Packet>, started: bool },
     Avi(Box<avi::Run<'a>>),
 }
 
@@ -88,7 +88,7 @@ impl Demuxer {
     /// may be left out. `hidden` says that a packet's bytes must be looked at to know whether it is shown.
     pub async fn times(&self, start: f64, end: f64, most: usize, hidden: bool) -> Result<Vec<f64>, VideoError> {
         let demuxer = match self {
-            Self::Avi(video) => return video.moments(start..end).await,
+            Self::Avi(video) => return Ok(video.moments(start..end).await?),
             Self::Mediabunny(demuxer) => demuxer,
         };
         let reading = if hidden { Reading::Data } else { Reading::Times };
@@ -128,7 +128,7 @@ impl Run<'_> {
 }
 
 /// Whether a VP8 frame is only there for others to refer to: bit 4 of its first byte is show_frame (RFC 6386, 9.1).
-fn is_hidden(packet: &container::Packet) -> bool {
+fn is_hidden(packet: &mediabunny::Packet) -> bool {
     let data = packet.data();
     data.length() > 0 && data.get_index(0) & 0x10 == 0
 }

@@ -14,7 +14,7 @@ use index::{Film, Place};
 use riff::{Blocks, Chunk, number};
 pub use run::{Packet, Run};
 
-use super::VideoError;
+use super::ContainerError;
 use super::mpeg4::{Headers, LONGEST_EMPTY_VOP};
 use crate::files::{FileError, FileSource};
 
@@ -81,18 +81,18 @@ struct Found {
 
 impl AviVideo {
     /// Reads the headers and the index. None where the file holds no video stream.
-    pub async fn open(source: FileSource) -> Result<Option<Self>, VideoError> {
+    pub async fn open(source: FileSource) -> Result<Option<Self>, ContainerError> {
         let blocks = Blocks::new(source);
-        let found = survey(&blocks).await.map_err(unreadable)?;
+        let found = survey(&blocks).await?;
         let Some(stream) = found.video else {
-            let broken_off = VideoError::Damaged("its headers are missing or broken".into());
+            let broken_off = ContainerError::Damaged("its headers are missing or broken");
             return if found.streams == 0 { Err(broken_off) } else { Ok(None) };
         };
         if found.film.parts.is_empty() {
-            return Err(VideoError::Damaged("it ends before its first picture".into()));
+            return Err(ContainerError::Damaged("it ends before its first picture"));
         }
         let places =
-            index::places(&blocks, &found.film, stream.number, &stream.super_index).await.map_err(unreadable)?;
+            index::places(&blocks, &found.film, stream.number, &stream.super_index).await?;
         let mut video = Self { blocks, stream, places, headers: Headers::default() };
         if video.stream.coding() == Coding::Mpeg4 {
             video.read_headers().await?;
@@ -110,7 +110,7 @@ impl AviVideo {
     }
 
     /// The moments in `seconds` at which a picture is shown.
-    pub async fn moments(&self, seconds: Range<f64>) -> Result<Vec<f64>, VideoError> {
+    pub async fn moments(&self, seconds: Range<f64>) -> Result<Vec<f64>, ContainerError> {
         let mut moments = Vec::new();
         for index in self.indices(&seconds) {
             let moment = index as f64 * self.stream.seconds;
@@ -122,16 +122,14 @@ impl AviVideo {
     }
 
     /// The packets from the last key chunk on that the picture shown at `seconds` can be decoded from.
-    pub async fn run_from(&self, seconds: f64) -> Result<Run<'_>, VideoError> {
+    pub async fn run_from(&self, seconds: f64) -> Result<Run<'_>, ContainerError> {
         let mut index = (seconds / self.stream.seconds + SAME_MOMENT).max(0.0) as usize;
         loop {
             let key = self.key_before(index);
             let run = Run::start(self, key).await?;
-            // B-frames that are shown before their key picture need the one before.
-            let is_early_enough =
-                run.first_time().is_none_or(|time| time <= seconds + SAME_MOMENT * self.stream.seconds);
+            let reaches = run.reaches(seconds + SAME_MOMENT * self.stream.seconds);
             match key.checked_sub(1) {
-                Some(before) if !is_early_enough => index = before,
+                Some(before) if !reaches => index = before,
                 _ => return Ok(run),
             }
         }
@@ -151,7 +149,7 @@ impl AviVideo {
 
     /// Whether a picture is shown at chunk `index`'s moment. In a packed stream an empty VOP holds the moment of a
     /// B-frame that came before.
-    async fn is_shown(&self, index: usize) -> Result<bool, VideoError> {
+    async fn is_shown(&self, index: usize) -> Result<bool, ContainerError> {
         let Some(place) = self.places.get(index) else { return Ok(false) };
         let may_be_empty =
             self.stream.coding() == Coding::Mpeg4 && !self.headers.packed && place.length <= LONGEST_EMPTY_VOP;
@@ -161,13 +159,13 @@ impl AviVideo {
         Ok(place.length > 0)
     }
 
-    async fn chunk(&self, index: usize) -> Result<Vec<u8>, VideoError> {
+    async fn chunk(&self, index: usize) -> Result<Vec<u8>, ContainerError> {
         let Some(place) = self.places.get(index) else { return Ok(Vec::new()) };
-        self.blocks.read(place.start..place.start + u64::from(place.length)).await.map_err(unreadable)
+        Ok(self.blocks.read(place.start..place.start + u64::from(place.length)).await?)
     }
 
     /// What later VOPs need to be told apart: the time increment's length, and whether chunks are packed.
-    async fn read_headers(&mut self) -> Result<(), VideoError> {
+    async fn read_headers(&mut self) -> Result<(), ContainerError> {
         let mut headers = Headers::default();
         headers.vops(&self.stream.description);
         for index in 0..self.places.len().min(CHUNKS_WITH_HEADERS) {
@@ -273,11 +271,4 @@ impl Stream {
 fn four_letters(bytes: &[u8], place: usize) -> String {
     let letters = riff::name(bytes, place).unwrap_or_default();
     letters.iter().filter(|letter| letter.is_ascii_graphic()).map(|letter| char::from(*letter)).collect()
-}
-
-fn unreadable(error: FileError) -> VideoError {
-    match error {
-        FileError::TooShort { .. } => VideoError::Damaged("it ends before the video does".into()),
-        other => VideoError::Unreadable(other.to_string()),
-    }
 }

@@ -25,8 +25,10 @@ pub struct Headers {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Intra, predicted or sprite: shown after the bidirectional VOPs that follow it.
-    Anchor,
+    /// Decoding can start here. Shown after the bidirectional VOPs that follow it.
+    Intra,
+    /// Predicted or sprite. Shown after the bidirectional VOPs that follow it.
+    Predicted,
     /// Shown at once.
     Bidirectional,
 }
@@ -65,7 +67,11 @@ impl Headers {
     /// None for an empty VOP. 6.2.5: vop_coding_type, modulo_time_base, vop_time_increment, vop_coded.
     fn coded(&self, body: &[u8]) -> Option<Kind> {
         let mut bits = Bits::new(body);
-        let kind = if bits.take(2)? == 2 { Kind::Bidirectional } else { Kind::Anchor };
+        let kind = match bits.take(2)? {
+            0 => Kind::Intra,
+            2 => Kind::Bidirectional,
+            _ => Kind::Predicted,
+        };
         while bits.take(1)? == 1 {}
         bits.take(1)?;
         bits.take(self.time_increment_bits)?;
@@ -165,13 +171,13 @@ impl<V> Reorder<V> {
     }
 
     pub fn push(&mut self, vop: V, kind: Kind) {
-        if kind == Kind::Anchor {
+        if kind == Kind::Bidirectional {
+            let shown = self.moments.pop_front();
+            self.waiting.push_back((vop, shown));
+        } else {
             self.show_anchor();
             self.anchor = Some(self.waiting.len());
             self.waiting.push_back((vop, None));
-        } else {
-            let shown = self.moments.pop_front();
-            self.waiting.push_back((vop, shown));
         }
     }
 
@@ -223,7 +229,7 @@ mod tests {
         let chunk = [layer(30000), vop(1, true), vop(2, true)].concat();
         let vops = headers.vops(&chunk);
         assert_eq!(headers.time_increment_bits, 15);
-        assert_eq!(vops.iter().map(|vop| vop.kind).collect::<Vec<_>>(), [Kind::Anchor, Kind::Bidirectional]);
+        assert_eq!(vops.iter().map(|vop| vop.kind).collect::<Vec<_>>(), [Kind::Predicted, Kind::Bidirectional]);
         assert_eq!(vops[0].bytes, 0..20);
         assert_eq!(vops[1].bytes, 20..28);
         assert!(headers.vops(&vop(1, false)).is_empty());
@@ -246,7 +252,7 @@ mod tests {
         let mut order = Reorder::default();
         let mut shown = Vec::new();
         for (index, (name, kind)) in
-            [("I0", Kind::Anchor), ("P3", Kind::Anchor), ("B1", Kind::Bidirectional), ("B2", Kind::Bidirectional)]
+            [("I0", Kind::Intra), ("P3", Kind::Predicted), ("B1", Kind::Bidirectional), ("B2", Kind::Bidirectional)]
                 .into_iter()
                 .enumerate()
         {

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use super::{AviVideo, Coding};
-use crate::video::VideoError;
-use crate::video::mpeg4::{Headers, Kind, Reorder};
+use crate::container::ContainerError;
+use crate::container::mpeg4::{Headers, Kind, Reorder};
 
 /// The bytes of one coded picture.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +29,7 @@ pub struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// From chunk `next` on.
-    pub(super) async fn start(video: &'a AviVideo, next: usize) -> Result<Self, VideoError> {
+    pub(super) async fn start(video: &'a AviVideo, next: usize) -> Result<Self, ContainerError> {
         let order = Reorder::default();
         let mut run =
             Self { video, next, headers: video.headers, order, packed: VecDeque::new(), ended: false, first: None };
@@ -37,12 +37,13 @@ impl<'a> Run<'a> {
         Ok(run)
     }
 
-    /// When the first packet's picture is shown.
-    pub(super) fn first_time(&self) -> Option<f64> {
-        self.first.as_ref().map(|packet| packet.time)
+    /// Whether the picture that is shown at `seconds` can be decoded from here: the index may be wrong about key
+    /// chunks, and B-frames that are shown before their key picture need the one before.
+    pub(super) fn reaches(&self, seconds: f64) -> bool {
+        self.first.as_ref().is_none_or(|packet| packet.key && packet.time <= seconds)
     }
 
-    pub async fn next(&mut self) -> Result<Option<Packet>, VideoError> {
+    pub async fn next(&mut self) -> Result<Option<Packet>, ContainerError> {
         if let Some(first) = self.first.take() {
             return Ok(Some(first));
         }
@@ -57,7 +58,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn read_chunk(&mut self) -> Result<(), VideoError> {
+    async fn read_chunk(&mut self) -> Result<(), ContainerError> {
         let index = self.next;
         let Some(place) = self.video.places.get(index).copied() else {
             self.ended = true;
@@ -70,9 +71,9 @@ impl<'a> Run<'a> {
         }
         let chunk = self.video.chunk(index).await?;
         if self.video.stream.coding() == Coding::Mpeg4 {
-            for (index, vop) in self.headers.vops(&chunk).into_iter().enumerate() {
+            for vop in self.headers.vops(&chunk) {
                 let data = chunk.get(vop.bytes).unwrap_or_default().to_vec();
-                self.packed.push_back((place.key && index == 0, data, vop.kind));
+                self.packed.push_back((vop.kind == Kind::Intra, data, vop.kind));
             }
         } else {
             // Shown in the order of decoding; H.264's decoder brings pictures into theirs.
