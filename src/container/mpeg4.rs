@@ -7,6 +7,8 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use crate::decoders::messages::{Colour, Matrix};
+
 const START_CODE: [u8; 3] = [0, 0, 1];
 const VOP: u8 = 0xb6;
 const USER_DATA: u8 = 0xb2;
@@ -109,6 +111,25 @@ impl Headers {
             self.time_increment_bits = (u32::BITS - resolution.saturating_sub(1).leading_zeros()).max(1);
         }
     }
+}
+
+/// The colours that a visual object's header tells of (6.2.2, video_signal_type); none where it tells none.
+pub fn colour(headers: &[u8]) -> Option<Colour> {
+    const VISUAL_OBJECT: u8 = 0xb5;
+    let (place, _) = start_codes(headers).find(|(_, code)| *code == VISUAL_OBJECT)?;
+    let mut bits = Bits::new(headers.get(place + 4..)?);
+    if bits.take(1)? == 1 {
+        bits.take(7)?;
+    }
+    const VIDEO_OR_STILL_TEXTURE: Range<u32> = 1..3;
+    if !VIDEO_OR_STILL_TEXTURE.contains(&bits.take(4)?) || bits.take(1)? == 0 {
+        return None;
+    }
+    bits.take(3)?;
+    let full_range = bits.take(1)? == 1;
+    const BT709: u32 = 1;
+    let matrix = if bits.take(1)? == 1 && bits.take(24)? & 0xff == BT709 { Matrix::Bt709 } else { Matrix::Bt601 };
+    Some(Colour { matrix, full_range })
 }
 
 /// Where start codes lie in `bytes`, with the byte that names each.

@@ -6,8 +6,7 @@
 
 pub mod messages;
 
-#[cfg(feature = "decoders")]
-mod colour;
+pub mod colour;
 #[cfg(feature = "decoders")]
 mod hevc;
 #[cfg(feature = "decoders")]

@@ -12,6 +12,7 @@ use web_sys::File;
 use super::{
     Frame, VideoError, VideoInfo, VideoReader,
     codec::{self, is_supported},
+    hidden::Hiding,
     mediabunny::{self, Opened, Track, damaged},
     nearest_frames,
     packets::{Demuxer, MOST_REORDERED, Packet, SAME_TIME},
@@ -74,8 +75,7 @@ pub struct BrowserVideo {
     orientation: Orientation,
     /// The first frame's place in the file's own time.
     first: f64,
-    /// A packet's bytes tell whether it is shown.
-    hides_packets: bool,
+    hiding: Hiding,
 }
 
 /// Who decodes.
@@ -115,10 +115,10 @@ impl VideoReader for BrowserVideo {
             return Err(VideoError::Damaged("it does not say how large its pictures are".into()));
         };
         let (width, height) = track.orientation.turned(width, height);
-        let hides_packets = track.codec == "VP8";
+        let hiding = Hiding::of(&track.codec);
         let info = VideoInfo { seconds: 0.0, width, height, codec: track.codec };
         let (orientation, demuxer) = (track.orientation, Demuxer::Mediabunny(demuxer));
-        let mut video = Self { demuxer, decoding, info, orientation, first: 0.0, hides_packets };
+        let mut video = Self { demuxer, decoding, info, orientation, first: 0.0, hiding };
         video.find_first().await?;
         video.info.seconds = track.end - video.first;
         if let Demuxer::Mediabunny(demuxer) = &video.demuxer
@@ -135,7 +135,7 @@ impl VideoReader for BrowserVideo {
 
     async fn timestamps(&self, start: f64, end: f64) -> Result<Vec<f64>, VideoError> {
         let (from, until) = (start.max(0.0) + self.first, end + self.first);
-        let listed = self.demuxer.times(from, until, usize::MAX, self.hides_packets).await?;
+        let listed = self.demuxer.times(from, until, usize::MAX, self.hiding).await?;
         let mut times: Vec<f64> = listed.into_iter().map(|time| (time - self.first).max(0.0)).collect();
         times.retain(|time| (start..end).contains(time));
         times.sort_by(f64::total_cmp);
@@ -184,14 +184,14 @@ impl BrowserVideo {
         let info = VideoInfo { seconds: 0.0, width: stream.width, height: stream.height, codec };
         let seconds = avi.seconds();
         let (orientation, demuxer) = (Orientation::default(), Demuxer::Avi(avi));
-        let mut video = Self { demuxer, decoding, info, orientation, first: 0.0, hides_packets: false };
+        let mut video = Self { demuxer, decoding, info, orientation, first: 0.0, hiding: Hiding::None };
         video.find_first().await?;
         video.info.seconds = seconds - video.first;
         Ok(video)
     }
 
     async fn find_first(&mut self) -> Result<(), VideoError> {
-        let earliest = self.demuxer.times(0.0, f64::INFINITY, MOST_REORDERED, self.hides_packets).await?;
+        let earliest = self.demuxer.times(0.0, f64::INFINITY, MOST_REORDERED, self.hiding).await?;
         self.first = earliest.into_iter().min_by(f64::total_cmp).ok_or(VideoError::NoFrames)?;
         Ok(())
     }
@@ -241,6 +241,10 @@ async fn h264(avi: &AviVideo) -> Result<Decoding, VideoError> {
     mediabunny::set(&config, "codec", &format!("avc1.{profile:02x}{constraints:02x}{level:02x}").into());
     mediabunny::set(&config, "codedWidth", &avi.stream().width.into());
     mediabunny::set(&config, "codedHeight", &avi.stream().height.into());
+    // Without a word on colours Chromium takes BT.709, with one that leaves the matrix open, as everywhere, BT.601.
+    let colours = Object::new();
+    mediabunny::set(&colours, "fullRange", &JsValue::FALSE);
+    mediabunny::set(&config, "colorSpace", &colours);
     if is_supported(&config).await {
         Ok(Decoding::WebCodecs { config: config.into(), in_turn: true })
     } else {
@@ -265,7 +269,8 @@ async fn decoding(track: &Track, source: &VideoSource) -> Result<Decoding, Video
         }
         (_, None) => Vec::new(),
     };
-    let colour = track.decoder_config.as_ref().map(colour).unwrap_or_default();
+    let told = if codec == Codec::Mpeg4 { mpeg4::colour(&description) } else { None };
+    let colour = told.or_else(|| track.decoder_config.as_ref().map(colour)).unwrap_or_default();
     Ok(Decoding::Software(Stream { codec, description, colour }))
 }
 

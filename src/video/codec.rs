@@ -21,7 +21,7 @@ use web_sys::{
     VideoDecoderConfig, VideoDecoderInit, VideoDecoderSupport, VideoFrame, VideoFrameCopyToOptions, VideoPixelFormat,
 };
 
-use super::{Frame, VideoError, upright::Orientation};
+use super::{Frame, VideoError, upright::Orientation, wide_colours};
 
 /// Hardware decoders hold 8 to 13 frames and then wait without a word.
 const LONGEST_QUEUE: u32 = 8;
@@ -205,6 +205,9 @@ async fn copy(frame: &VideoFrame, orientation: Orientation) -> Result<Frame, Vid
         Some(visible) => (visible.width() as u32, visible.height() as u32),
         None => (frame.coded_width(), frame.coded_height()),
     };
+    if let Some(rgba) = wide_colours::copy(frame, width, height).await {
+        return Ok(orientation.frame(&rgba, width, height));
+    }
     let rgba = match copy_rgba(frame).await {
         Some(rgba) if rgba.len() == width as usize * height as usize * 4 => rgba,
         _ => draw_rgba(frame, width, height).map_err(|error| failed(&error))?,

@@ -212,6 +212,12 @@ impl Demuxer {
         if let Some(packet) = packet(found) {
             return Ok(Some(packet));
         }
+        // Some streams wrap what makes a packet a key packet; then the container's word must do.
+        let options = if reading == Reading::Times { options } else { JsValue::UNDEFINED };
+        let found = self.sink.key_packet(time, &options).await.map_err(|error| damaged(&error))?;
+        if let Some(packet) = packet(found) {
+            return Ok(Some(packet));
+        }
         Ok(packet(self.sink.first_packet(&options).await.map_err(|error| damaged(&error))?))
     }
 

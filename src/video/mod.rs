@@ -8,6 +8,7 @@ pub mod augmentation;
 pub mod cache;
 pub mod clip;
 pub mod colour_jitter;
+pub mod hidden;
 pub mod part;
 pub mod sampler;
 pub mod signature;
@@ -28,6 +29,8 @@ mod ffmpeg;
 mod packets;
 #[cfg(target_family = "wasm")]
 mod software;
+#[cfg(target_family = "wasm")]
+mod wide_colours;
 
 #[cfg(target_family = "wasm")]
 pub use browser::{BrowserVideo as Video, VideoSource};

@@ -7,6 +7,7 @@ use js_sys::Uint8Array;
 use web_sys::{EncodedVideoChunk, EncodedVideoChunkInit, EncodedVideoChunkType};
 
 use super::VideoError;
+use super::hidden::Hiding;
 use super::mediabunny::{self, Reading, damaged};
 use crate::container::avi::{self, AviVideo};
 
@@ -85,20 +86,20 @@ impl Demuxer {
     }
 
     /// The times of the pictures from `start` to before `end`, in the file's own time; after `most` of them the rest
-    /// may be left out. `hidden` says that a packet's bytes must be looked at to know whether it is shown.
-    pub async fn times(&self, start: f64, end: f64, most: usize, hidden: bool) -> Result<Vec<f64>, VideoError> {
+    /// may be left out.
+    pub async fn times(&self, start: f64, end: f64, most: usize, hiding: Hiding) -> Result<Vec<f64>, VideoError> {
         let demuxer = match self {
             Self::Avi(video) => return Ok(video.moments(start..end).await?),
             Self::Mediabunny(demuxer) => demuxer,
         };
-        let reading = if hidden { Reading::Data } else { Reading::Times };
+        let reading = if hiding == Hiding::None { Reading::Times } else { Reading::Data };
         let mut times = Vec::new();
         let mut beyond = 0;
         let mut packet = demuxer.key_packet(start + SAME_TIME, reading).await?;
         while let Some(current) = packet {
             let time = current.timestamp();
             // An edit list moves what it cuts away to before 0.
-            let shown = time > -SAME_TIME && !(hidden && is_hidden(&current));
+            let shown = time > -SAME_TIME && !(hiding != Hiding::None && hiding.hides(&current.data().to_vec()));
             if shown && time > start - SAME_TIME && time < end {
                 times.push(time);
             }
@@ -125,10 +126,4 @@ impl Run<'_> {
             }
         }
     }
-}
-
-/// Whether a VP8 frame is only there for others to refer to: bit 4 of its first byte is show_frame (RFC 6386, 9.1).
-fn is_hidden(packet: &mediabunny::Packet) -> bool {
-    let data = packet.data();
-    data.length() > 0 && data.get_index(0) & 0x10 == 0
 }

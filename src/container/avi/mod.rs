@@ -94,8 +94,15 @@ impl AviVideo {
         let places =
             index::places(&blocks, &found.film, stream.number, &stream.super_index).await?;
         let mut video = Self { blocks, stream, places, headers: Headers::default() };
-        if video.stream.coding() == Coding::Mpeg4 {
-            video.read_headers().await?;
+        match video.stream.coding() {
+            Coding::Mpeg4 => video.read_headers().await?,
+            // Behind its first picture an encoder that looks ahead has nothing to write for a while.
+            Coding::H264 => {
+                while video.places.get(1).is_some_and(|place| place.length == 0) {
+                    video.places.remove(1);
+                }
+            }
+            _ => {}
         }
         Ok(Some(video))
     }
