@@ -13,14 +13,19 @@ const PATH: [(&[u8; 4], usize); 7] =
 
 /// Empty where there is none.
 pub async fn configuration(file: &FileSource) -> Result<Vec<u8>, FileError> {
+    let index = movie(file).await?;
+    Ok(search(&index, &PATH).and_then(specific_info).unwrap_or_default().to_vec())
+}
+
+/// The contents of the `moov` box; empty where there is none.
+pub async fn movie(file: &FileSource) -> Result<Vec<u8>, FileError> {
     let mut at = 0;
     while at + 8 <= file.len() {
         let head = file.read(at..file.len().min(at + 16)).await?;
         let Some((name, contents, length)) = header(&head, file.len() - at) else { break };
         if &name == b"moov" && length - contents <= LONGEST_INDEX {
             let end = file.len().min(at + length);
-            let index = file.read(at + contents..end).await?;
-            return Ok(search(&index, &PATH).and_then(specific_info).unwrap_or_default().to_vec());
+            return file.read(at + contents..end).await;
         }
         at += length;
     }
@@ -39,23 +44,23 @@ fn header(bytes: &[u8], rest: u64) -> Option<([u8; 4], u64, u64)> {
     (length >= contents).then_some((name, contents, length))
 }
 
+/// Names and contents of the boxes that lie side by side in `bytes`, up to one that makes no sense.
+pub fn boxes(mut bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
+    std::iter::from_fn(move || {
+        let (name, contents, length) = header(bytes, bytes.len() as u64)?;
+        let (this, rest) = bytes.split_at(usize::try_from(length).ok()?.min(bytes.len()));
+        bytes = rest;
+        Some((name, this.get(contents as usize..).unwrap_or_default()))
+    })
+}
+
 /// The contents of the first box along `path`.
-fn search<'a>(mut boxes: &'a [u8], path: &[(&[u8; 4], usize)]) -> Option<&'a [u8]> {
+fn search<'a>(outer: &'a [u8], path: &[(&[u8; 4], usize)]) -> Option<&'a [u8]> {
     let ((wanted, before), deeper) = path.split_first()?;
-    while !boxes.is_empty() {
-        let (name, contents, length) = header(boxes, boxes.len() as u64)?;
-        let length = usize::try_from(length).ok()?.min(boxes.len());
-        let (this, rest) = boxes.split_at(length);
-        if &name == *wanted {
-            let inside = this.get(contents as usize + before..).unwrap_or_default();
-            let found = if deeper.is_empty() { Some(inside) } else { search(inside, deeper) };
-            if found.is_some() {
-                return found;
-            }
-        }
-        boxes = rest;
-    }
-    None
+    boxes(outer).filter(|(name, _)| name == *wanted).find_map(|(_, contents)| {
+        let inside = contents.get(*before..).unwrap_or_default();
+        if deeper.is_empty() { Some(inside) } else { search(inside, deeper) }
+    })
 }
 
 /// Through ES_Descriptor (3) and DecoderConfigDescriptor (4) to DecoderSpecificInfo (5).

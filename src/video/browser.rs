@@ -12,6 +12,7 @@ use web_sys::File;
 use super::{
     Frame, VideoError, VideoInfo, VideoReader,
     codec::{self, is_supported},
+    edits::Edits,
     hidden::Hiding,
     mediabunny::{self, Opened, Track, damaged},
     nearest_frames,
@@ -117,11 +118,16 @@ impl VideoReader for BrowserVideo {
         let (width, height) = track.orientation.turned(width, height);
         let hiding = Hiding::of(&track.codec);
         let info = VideoInfo { seconds: 0.0, width, height, codec: track.codec };
-        let (orientation, demuxer) = (track.orientation, Demuxer::Mediabunny(demuxer));
+        let edits = match (signature, source.bytes()) {
+            (Signature::Mp4, Ok(bytes)) => Edits::read(&bytes).await.unwrap_or_default(),
+            _ => Edits::default(),
+        };
+        let end = edits.end(track.end);
+        let (orientation, demuxer) = (track.orientation, Demuxer::Mediabunny(demuxer, edits));
         let mut video = Self { demuxer, decoding, info, orientation, first: 0.0, hiding };
         video.find_first().await?;
-        video.info.seconds = track.end - video.first;
-        if let Demuxer::Mediabunny(demuxer) = &video.demuxer
+        video.info.seconds = end - video.first;
+        if let Demuxer::Mediabunny(demuxer, _) = &video.demuxer
             && !demuxer.ends_whole().await
         {
             return Err(VideoError::Damaged("it ends before the video does".into()));

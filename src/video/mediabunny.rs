@@ -81,6 +81,8 @@ extern "C" {
     pub fn data(this: &Packet) -> Uint8Array;
     #[wasm_bindgen(method, getter, js_name = "microsecondTimestamp")]
     pub fn microseconds(this: &Packet) -> f64;
+    #[wasm_bindgen(method, catch, js_name = "clone")]
+    fn with(this: &Packet, options: &JsValue) -> Result<Packet, JsValue>;
     #[wasm_bindgen(method, catch, js_name = "toEncodedVideoChunk")]
     pub fn chunk(this: &Packet) -> Result<EncodedVideoChunk, JsValue>;
 }
@@ -231,6 +233,15 @@ impl Demuxer {
     pub async fn next_packet(&self, after: &Packet, reading: Reading) -> Result<Option<Packet>, VideoError> {
         let options = reading.options();
         Ok(packet(self.sink.next_packet(after, &options).await.map_err(|error| damaged(&error))?))
+    }
+}
+
+impl Packet {
+    /// The same packet with another time, in seconds.
+    pub fn at(&self, time: f64) -> Result<Self, VideoError> {
+        let options = Object::new();
+        set(&options, "timestamp", &JsValue::from_f64(time));
+        self.with(&options).map_err(|error| damaged(&error))
     }
 }
 

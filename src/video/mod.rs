@@ -8,6 +8,7 @@ pub mod augmentation;
 pub mod cache;
 pub mod clip;
 pub mod colour_jitter;
+pub mod edits;
 pub mod hidden;
 pub mod part;
 pub mod sampler;

@@ -7,6 +7,7 @@ use js_sys::Uint8Array;
 use web_sys::{EncodedVideoChunk, EncodedVideoChunkInit, EncodedVideoChunkType};
 
 use super::VideoError;
+use super::edits::Edits;
 use super::hidden::Hiding;
 use super::mediabunny::{self, Reading, damaged};
 use crate::container::avi::{self, AviVideo};
@@ -15,9 +16,11 @@ use crate::container::avi::{self, AviVideo};
 pub const MOST_REORDERED: usize = 17;
 /// Two times nearer than this, in seconds, are one.
 pub const SAME_TIME: f64 = 1e-6;
+/// Before all that is shown.
+const NEVER: f64 = -1e6;
 
 pub enum Demuxer {
-    Mediabunny(mediabunny::Demuxer),
+    Mediabunny(mediabunny::Demuxer, Edits),
     Avi(AviVideo),
 }
 
@@ -69,7 +72,7 @@ impl Packet {
 
 /// Packets in decoding order, read as they are asked for.
 pub enum Run<'a> {
-    Mediabunny { demuxer: &'a mediabunny::Demuxer, last: Option<mediabunny::Packet>, started: bool },
+    Mediabunny { demuxer: &'a mediabunny::Demuxer, edits: &'a Edits, last: Option<mediabunny::Packet>, started: bool },
     Avi(Box<avi::Run<'a>>),
 }
 
@@ -77,9 +80,9 @@ impl Demuxer {
     /// From the last packet on that the picture shown at `time` can be decoded from.
     pub async fn run_from(&self, time: f64) -> Result<Run<'_>, VideoError> {
         match self {
-            Self::Mediabunny(demuxer) => {
-                let last = demuxer.key_packet(time + SAME_TIME, Reading::Data).await?;
-                Ok(Run::Mediabunny { demuxer, last, started: false })
+            Self::Mediabunny(demuxer, edits) => {
+                let last = demuxer.key_packet(edits.stored(time) + SAME_TIME, Reading::Data).await?;
+                Ok(Run::Mediabunny { demuxer, edits, last, started: false })
             }
             Self::Avi(video) => Ok(Run::Avi(Box::new(video.run_from(time).await?))),
         }
@@ -88,16 +91,16 @@ impl Demuxer {
     /// The times of the pictures from `start` to before `end`, in the file's own time; after `most` of them the rest
     /// may be left out.
     pub async fn times(&self, start: f64, end: f64, most: usize, hiding: Hiding) -> Result<Vec<f64>, VideoError> {
-        let demuxer = match self {
+        let (demuxer, edits) = match self {
             Self::Avi(video) => return Ok(video.moments(start..end).await?),
-            Self::Mediabunny(demuxer) => demuxer,
+            Self::Mediabunny(demuxer, edits) => (demuxer, edits),
         };
         let reading = if hiding == Hiding::None { Reading::Times } else { Reading::Data };
         let mut times = Vec::new();
         let mut beyond = 0;
-        let mut packet = demuxer.key_packet(start + SAME_TIME, reading).await?;
+        let mut packet = demuxer.key_packet(edits.stored(start) + SAME_TIME, reading).await?;
         while let Some(current) = packet {
-            let time = current.timestamp();
+            let time = edits.shown(current.timestamp()).unwrap_or(NEVER);
             // An edit list moves what it cuts away to before 0.
             let shown = time > -SAME_TIME && !(hiding != Hiding::None && hiding.hides(&current.data().to_vec()));
             if shown && time > start - SAME_TIME && time < end {
@@ -117,12 +120,17 @@ impl Run<'_> {
     pub async fn next(&mut self) -> Result<Option<Packet>, VideoError> {
         match self {
             Self::Avi(run) => Ok(run.next().await?.map(Packet::Avi)),
-            Self::Mediabunny { demuxer, last, started } => {
+            Self::Mediabunny { demuxer, edits, last, started } => {
                 if *started && let Some(current) = last.take() {
                     *last = demuxer.next_packet(&current, Reading::Data).await?;
                 }
                 *started = true;
-                Ok(last.clone().map(Packet::Mediabunny))
+                let packet = last.as_ref().map(|packet| match edits.shown(packet.timestamp()) {
+                    Some(time) if time == packet.timestamp() => Ok(packet.clone()),
+                    // Frames are told apart by their times, also those that nobody sees.
+                    time => packet.at(time.unwrap_or(NEVER - packet.timestamp())),
+                });
+                Ok(packet.transpose()?.map(Packet::Mediabunny))
             }
         }
     }
