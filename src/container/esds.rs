@@ -13,23 +13,31 @@ const PATH: [(&[u8; 4], usize); 7] =
 
 /// Empty where there is none.
 pub async fn configuration(file: &FileSource) -> Result<Vec<u8>, FileError> {
-    let index = movie(file).await?;
+    let (_, index) = movie(file).await?;
     Ok(search(&index, &PATH).and_then(specific_info).unwrap_or_default().to_vec())
 }
 
-/// The contents of the `moov` box; empty where there is none.
-pub async fn movie(file: &FileSource) -> Result<Vec<u8>, FileError> {
+/// Where the contents of the `moov` box start, and the contents; empty where there is none.
+pub async fn movie(file: &FileSource) -> Result<(u64, Vec<u8>), FileError> {
     let mut at = 0;
     while at + 8 <= file.len() {
         let head = file.read(at..file.len().min(at + 16)).await?;
         let Some((name, contents, length)) = header(&head, file.len() - at) else { break };
         if &name == b"moov" && length - contents <= LONGEST_INDEX {
             let end = file.len().min(at + length);
-            return file.read(at + contents..end).await;
+            return Ok((at + contents, file.read(at + contents..end).await?));
         }
         at += length;
     }
-    Ok(Vec::new())
+    Ok((0, Vec::new()))
+}
+
+/// Where in `movie` the name of a `colr` box of the kind `nclx` lies that lacks its last byte, as some cameras write it.
+/// mediabunny (1.61) reads beyond its end and gives the file up.
+pub fn short_colours(movie: &[u8]) -> Option<usize> {
+    const BOX: &[u8] = b"\0\0\0\x12colrnclx";
+    const LENGTH: usize = 4;
+    movie.windows(BOX.len()).position(|bytes| bytes == BOX).map(|place| place + LENGTH)
 }
 
 /// A box's name, where its contents start, and its length, all of it; `rest` stands for a length of 0.
@@ -111,6 +119,12 @@ mod tests {
 
     fn found(bytes: &[u8]) -> Vec<u8> {
         configuration(&FileSource::from_bytes(bytes)).now_or_never().unwrap().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_colour_box_without_its_last_byte_is_found() {
+        assert_eq!(short_colours(b"..\0\0\0\x12colrnclx\0\x01\0\x01\0\x01"), Some(6));
+        assert_eq!(short_colours(b"..\0\0\0\x13colrnclx\0\x01\0\x01\0\x01\0"), None);
     }
 
     #[test]

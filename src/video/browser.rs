@@ -4,10 +4,10 @@
 //! Comes in: a `File`. Goes out: upright RGB frames by timestamp. Reads the container's index, then the packets from
 //! the key packet before the wanted frames to the last of them. Never reads a whole long file.
 
-use js_sys::{ArrayBuffer, Object, Reflect, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Object, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::File;
+use web_sys::{Blob, File};
 
 use super::{
     Frame, VideoError, VideoInfo, VideoReader,
@@ -103,7 +103,15 @@ impl VideoReader for BrowserVideo {
         if signature == Signature::Avi {
             return Self::open_avi(source).await;
         }
-        let demuxer = match mediabunny::Demuxer::open(&source.file).await? {
+        let (start, movie) = match signature {
+            Signature::Mp4 => esds::movie(&unread(source)?).await.unwrap_or_default(),
+            _ => (0, Vec::new()),
+        };
+        let file = match esds::short_colours(&movie) {
+            Some(place) => without(&source.file, start + place as u64).map_err(|error| damaged(&error))?,
+            None => source.file.clone().into(),
+        };
+        let demuxer = match mediabunny::Demuxer::open(&file).await? {
             Opened::Video(demuxer) => demuxer,
             other => return Err(not_opened(other, signature)),
         };
@@ -118,10 +126,7 @@ impl VideoReader for BrowserVideo {
         let (width, height) = track.orientation.turned(width, height);
         let hiding = Hiding::of(&track.codec);
         let info = VideoInfo { seconds: 0.0, width, height, codec: track.codec };
-        let edits = match (signature, source.bytes()) {
-            (Signature::Mp4, Ok(bytes)) => Edits::read(&bytes).await.unwrap_or_default(),
-            _ => Edits::default(),
-        };
+        let edits = Edits::read(&movie);
         let end = edits.end(track.end);
         let (orientation, demuxer) = (track.orientation, Demuxer::Mediabunny(demuxer, edits));
         let mut video = Self { demuxer, decoding, info, orientation, first: 0.0, hiding };
@@ -175,8 +180,7 @@ impl VideoReader for BrowserVideo {
 
 impl BrowserVideo {
     async fn open_avi(source: &VideoSource) -> Result<Self, VideoError> {
-        let bytes = source.bytes().map_err(|error| VideoError::Unreadable(error.to_string()))?;
-        let avi = AviVideo::open(bytes).await?.ok_or(VideoError::NoPicture)?;
+        let avi = AviVideo::open(unread(source)?).await?.ok_or(VideoError::NoPicture)?;
         let stream = avi.stream();
         let software = |codec| {
             Decoding::Software(Stream { codec, description: stream.description.clone(), colour: Colour::default() })
@@ -269,7 +273,7 @@ async fn decoding(track: &Track, source: &VideoSource) -> Result<Decoding, Video
     let description = match (codec, &track.decoder_config) {
         (_, Some(config)) => description(config),
         (Codec::Mpeg4, None) => {
-            let bytes = source.bytes().map_err(|error| VideoError::Unreadable(error.to_string()))?;
+            let bytes = unread(source)?;
             // Without one, the stream's headers lie in its packets.
             esds::configuration(&bytes).await.unwrap_or_default()
         }
@@ -298,6 +302,20 @@ fn colour(config: &JsValue) -> Colour {
         _ => Matrix::Bt601,
     };
     Colour { matrix, full_range: field("fullRange").is_truthy() }
+}
+
+fn unread(source: &VideoSource) -> Result<FileSource, VideoError> {
+    source.bytes().map_err(|error| VideoError::Unreadable(error.to_string()))
+}
+
+/// The file with another name for the box whose name lies at `place`, so that nobody reads it.
+fn without(file: &File, place: u64) -> Result<Blob, JsValue> {
+    const NAME: &str = "free";
+    let place = place as f64;
+    let name = Blob::new_with_str_sequence(&Array::of1(&NAME.into()))?;
+    let before = file.slice_with_f64_and_f64(0.0, place)?;
+    let behind = file.slice_with_f64_and_f64(place + NAME.len() as f64, file.size())?;
+    Blob::new_with_blob_sequence(&Array::of3(&before, &name, &behind))
 }
 
 async fn signature(file: &File) -> Result<Signature, VideoError> {

@@ -1,10 +1,9 @@
 //! An mp4 file's edit list -> which of its pictures are shown, and when.
 //!
-//! Comes in: a file, and times as mediabunny tells them, which knows the start of the first edit only. Goes out: times
-//! with all edits made (ISO/IEC 14496-12, 8.6.6). Never reads packets.
+//! Comes in: the index, and times as mediabunny tells them, which knows the start of the first edit only. Goes out: times
+//! with all edits made (ISO/IEC 14496-12, 8.6.6). Never reads a file.
 
-use super::esds::{boxes, movie};
-use crate::files::{FileError, FileSource};
+use super::esds::boxes;
 
 /// Two times nearer than this, in seconds, are one.
 const SAME_TIME: f64 = 1e-6;
@@ -28,9 +27,9 @@ struct Entry {
 }
 
 impl Edits {
-    pub async fn read(file: &FileSource) -> Result<Self, FileError> {
-        let movie = movie(file).await?;
-        Ok(entries(&movie).map(|entries| Self::of(&entries)).unwrap_or_default())
+    /// `movie` holds the contents of the file's `moov` box.
+    pub fn read(movie: &[u8]) -> Self {
+        entries(movie).map(|entries| Self::of(&entries)).unwrap_or_default()
     }
 
     fn of(entries: &[Entry]) -> Self {

@@ -5,7 +5,7 @@
 
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure, prelude::wasm_bindgen};
-use web_sys::{EncodedVideoChunk, File};
+use web_sys::{Blob, EncodedVideoChunk};
 
 use super::{VideoError, upright::Orientation};
 use crate::decoders::messages::Codec;
@@ -25,7 +25,7 @@ extern "C" {
 
     type BlobSource;
     #[wasm_bindgen(constructor, catch)]
-    fn new(blob: &File, options: &JsValue) -> Result<BlobSource, JsValue>;
+    fn new(blob: &Blob, options: &JsValue) -> Result<BlobSource, JsValue>;
 
     type Input;
     #[wasm_bindgen(constructor, catch)]
@@ -158,7 +158,7 @@ impl Drop for Demuxer {
 
 impl Demuxer {
     /// Reads the container's index.
-    pub async fn open(file: &File) -> Result<Opened, VideoError> {
+    pub async fn open(file: &Blob) -> Result<Opened, VideoError> {
         let unheard = Closure::<dyn FnMut(JsValue)>::new(|_| {});
         let source_options = Object::new();
         set(&source_options, "handleUnhandledError", unheard.as_ref());
