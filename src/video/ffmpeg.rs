@@ -154,8 +154,8 @@ impl VideoReader for FfmpegVideo {
         };
         let shown = probe.packets.iter().filter(|packet| !packet.is_discarded()).map(Shown::times);
         let mut shown: Option<Vec<(f64, f64)>> = shown.collect();
-        // AVI does not say when its packets are shown, and not every VP8 packet is: only decoding tells.
-        if shown.is_none() || codec == "vp8" {
+        // AVI does not say when its packets are shown, and not every packet of VP8 or VP9 is: only decoding tells.
+        if shown.is_none() || matches!(codec.as_str(), "vp8" | "vp9") {
             shown = Some(self::probe(&path, FRAMES)?.frames.iter().filter_map(Shown::times).collect());
         }
         let mut shown = shown.unwrap_or_default();
