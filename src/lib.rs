@@ -10,7 +10,7 @@ pub mod train;
 
 #[cfg(feature = "files")]
 pub mod container;
-#[cfg(any(feature = "engine", feature = "decoders"))]
+#[cfg(any(feature = "files", feature = "decoders"))]
 pub mod decoders;
 #[cfg(feature = "engine")]
 pub mod engine;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use cliptune::container::{
     avi::{AviVideo, Coding, Run},
-    esds,
+    mp4,
 };
 use cliptune::decoders::{
     Session,
@@ -229,9 +229,9 @@ async fn count(mut run: Run<'_>) -> usize {
 #[test]
 fn headers_that_lie_in_esds_alone_are_found() {
     let file = FileSource::from_bytes(fixture!("mpeg4.mp4"));
-    let configuration = block_on(esds::configuration(&file)).unwrap();
+    let configuration = block_on(mp4::configuration(&file)).unwrap();
     assert!(configuration.starts_with(&[0, 0, 1, 0xb0]), "{configuration:?}");
-    assert!(block_on(esds::configuration(&FileSource::from_bytes(fixture!("hevc.mp4")))).unwrap().is_empty());
+    assert!(block_on(mp4::configuration(&FileSource::from_bytes(fixture!("hevc.mp4")))).unwrap().is_empty());
 }
 
 #[test]

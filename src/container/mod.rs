@@ -1,10 +1,12 @@
-//! A video file of a kind that mediabunny does not read -> packets, or what decoding them takes.
+//! Containers, as far as mediabunny does not read them.
 //!
-//! Comes in: a file. Goes out: packets in decoding order with times and key flags ([`avi`]), VOPs out of packed chunks
-//! ([`mpeg4`]), and a codec configuration ([`esds`]). Plain Rust over [`crate::files`]: fuzzed, and never decodes.
+//! Comes in: a file. Goes out: AVI's packets in decoding order with times and key flags ([`avi`]), VOPs out of packed
+//! chunks ([`mpeg4`]), and of mp4 what decoding MPEG-4 takes ([`mp4`]) and which pictures are shown ([`edits`]). Plain
+//! Rust over [`crate::files`]: fuzzed, and never decodes.
 
 pub mod avi;
-pub mod esds;
+pub mod edits;
+pub mod mp4;
 pub mod mpeg4;
 
 use crate::files::FileError;

@@ -12,7 +12,6 @@ use web_sys::{Blob, File};
 use super::{
     Frame, VideoError, VideoInfo, VideoReader,
     codec::{self, is_supported},
-    edits::Edits,
     hidden::Hiding,
     mediabunny::{self, Opened, Track, damaged},
     nearest_frames,
@@ -21,11 +20,12 @@ use super::{
     software::SoftwareDecoder,
     upright::Orientation,
 };
-use crate::dataset::Part;
 use crate::container::{
     avi::{AviVideo, Coding},
-    esds,
+    edits::Edits,
+    mp4, mpeg4,
 };
+use crate::dataset::Part;
 use crate::decoders::messages::{Codec, Colour, Matrix, Stream};
 use crate::files::{FileError, FileSource};
 
@@ -104,10 +104,10 @@ impl VideoReader for BrowserVideo {
             return Self::open_avi(source).await;
         }
         let (start, movie) = match signature {
-            Signature::Mp4 => esds::movie(&unread(source)?).await.unwrap_or_default(),
+            Signature::Mp4 => mp4::movie(&unread(source)?).await.unwrap_or_default(),
             _ => (0, Vec::new()),
         };
-        let file = match esds::short_colours(&movie) {
+        let file = match mp4::short_colours(&movie) {
             Some(place) => without(&source.file, start + place as u64).map_err(|error| damaged(&error))?,
             None => source.file.clone().into(),
         };
@@ -275,7 +275,7 @@ async fn decoding(track: &Track, source: &VideoSource) -> Result<Decoding, Video
         (Codec::Mpeg4, None) => {
             let bytes = unread(source)?;
             // Without one, the stream's headers lie in its packets.
-            esds::configuration(&bytes).await.unwrap_or_default()
+            mp4::configuration(&bytes).await.unwrap_or_default()
         }
         (_, None) => Vec::new(),
     };

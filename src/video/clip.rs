@@ -178,7 +178,11 @@ impl ClipLoader {
     }
 
     /// Decodes all of a short video and keeps it. None where it is too long.
-    async fn keep_whole(&self, source: &VideoSource, video: &PartOfVideo) -> Result<Option<Rc<WholeVideo>>, VideoError> {
+    async fn keep_whole(
+        &self,
+        source: &VideoSource,
+        video: &PartOfVideo,
+    ) -> Result<Option<Rc<WholeVideo>>, VideoError> {
         let info = video.info();
         let frame_bytes = info.width as usize * info.height as usize * 3;
         if info.seconds * LEAST_FRAME_RATE * frame_bytes as f64 > WHOLE_BYTES as f64 {

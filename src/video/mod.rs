@@ -8,7 +8,6 @@ pub mod augmentation;
 pub mod cache;
 pub mod clip;
 pub mod colour_jitter;
-pub mod edits;
 pub mod hidden;
 pub mod part;
 pub mod sampler;
@@ -22,10 +21,10 @@ pub mod views;
 mod browser;
 #[cfg(target_family = "wasm")]
 mod codec;
-#[cfg(target_family = "wasm")]
-mod mediabunny;
 #[cfg(not(target_family = "wasm"))]
 mod ffmpeg;
+#[cfg(target_family = "wasm")]
+mod mediabunny;
 #[cfg(target_family = "wasm")]
 mod packets;
 #[cfg(target_family = "wasm")]

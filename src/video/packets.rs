@@ -7,10 +7,10 @@ use js_sys::Uint8Array;
 use web_sys::{EncodedVideoChunk, EncodedVideoChunkInit, EncodedVideoChunkType};
 
 use super::VideoError;
-use super::edits::Edits;
 use super::hidden::Hiding;
 use super::mediabunny::{self, Reading, damaged};
 use crate::container::avi::{self, AviVideo};
+use crate::container::edits::Edits;
 
 /// No codec here keeps a frame back behind more than 16 later ones.
 pub const MOST_REORDERED: usize = 17;

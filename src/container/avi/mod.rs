@@ -91,8 +91,7 @@ impl AviVideo {
         if found.film.parts.is_empty() {
             return Err(ContainerError::Damaged("it ends before its first picture"));
         }
-        let places =
-            index::places(&blocks, &found.film, stream.number, &stream.super_index).await?;
+        let places = index::places(&blocks, &found.film, stream.number, &stream.super_index).await?;
         let mut video = Self { blocks, stream, places, headers: Headers::default() };
         match video.stream.coding() {
             Coding::Mpeg4 => video.read_headers().await?,

@@ -1,7 +1,7 @@
-//! An mp4 file -> the configuration of its first MPEG-4 part 2 track.
+//! An mp4 file -> what mediabunny does not tell of its index.
 //!
-//! Comes in: a file. Goes out: the DecoderSpecificInfo of `mp4v`'s `esds` box (ISO/IEC 14496-1, 7.2.6.7), which
-//! mediabunny does not hand out and in which many files keep the only copy of their headers. Never reads pictures.
+//! Comes in: a file. Goes out: the index's boxes, and the DecoderSpecificInfo of `mp4v`'s `esds` box (ISO/IEC 14496-1,
+//! 7.2.6.7), in which many files keep the only copy of MPEG-4's headers. Never reads pictures.
 
 use crate::files::{FileError, FileSource};
 
@@ -19,15 +19,15 @@ pub async fn configuration(file: &FileSource) -> Result<Vec<u8>, FileError> {
 
 /// Where the contents of the `moov` box start, and the contents; empty where there is none.
 pub async fn movie(file: &FileSource) -> Result<(u64, Vec<u8>), FileError> {
-    let mut at = 0;
-    while at + 8 <= file.len() {
-        let head = file.read(at..file.len().min(at + 16)).await?;
+    let mut at = 0u64;
+    while at.saturating_add(8) <= file.len() {
+        let head = file.read(at..file.len().min(at.saturating_add(16))).await?;
         let Some((name, contents, length)) = header(&head, file.len() - at) else { break };
+        let end = at.saturating_add(length);
         if &name == b"moov" && length - contents <= LONGEST_INDEX {
-            let end = file.len().min(at + length);
-            return Ok((at + contents, file.read(at + contents..end).await?));
+            return Ok((at + contents, file.read(at + contents..end.min(file.len())).await?));
         }
-        at += length;
+        at = end;
     }
     Ok((0, Vec::new()))
 }

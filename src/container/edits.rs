@@ -3,7 +3,7 @@
 //! Comes in: the index, and times as mediabunny tells them, which knows the start of the first edit only. Goes out: times
 //! with all edits made (ISO/IEC 14496-12, 8.6.6). Never reads a file.
 
-use super::esds::boxes;
+use super::mp4::boxes;
 
 /// Two times nearer than this, in seconds, are one.
 const SAME_TIME: f64 = 1e-6;
