@@ -210,17 +210,19 @@ const LOOKED_AT: usize = 500;
 /// The share of the names that a proposal has to fit.
 const FITTING: f64 = 0.8;
 
-/// A pattern that gives most of these files a label, and labels at least two files each, two labels at least.
+/// The first usual pattern that most of these names follow, where it tells two labels at least, of two files each.
 pub fn propose(paths: &[&str]) -> Option<&'static str> {
     let every = paths.len().div_ceil(LOOKED_AT).max(1);
     let looked_at: Vec<&str> = paths.iter().step_by(every).copied().collect();
-    USUAL.into_iter().find(|text| {
-        let Ok(pattern) = Pattern::of_labels(text) else { return false };
-        let labels: Vec<&str> = looked_at.iter().filter_map(|path| pattern.read(path)?.label).collect();
-        let distinct: std::collections::BTreeSet<&str> = labels.iter().copied().collect();
-        let fits = labels.len() as f64 >= FITTING * looked_at.len() as f64;
-        fits && distinct.len() >= 2 && distinct.len() * 2 <= labels.len()
-    })
+    let labels_by = |text: &str| -> Vec<&str> {
+        let Ok(pattern) = Pattern::of_labels(text) else { return Vec::new() };
+        looked_at.iter().filter_map(|path| pattern.read(path)?.label).collect()
+    };
+    let mut read = USUAL.into_iter().map(|text| (text, labels_by(text)));
+    let (text, labels) =
+        read.find(|(_, labels)| !labels.is_empty() && labels.len() as f64 >= FITTING * looked_at.len() as f64)?;
+    let distinct: std::collections::BTreeSet<&str> = labels.iter().copied().collect();
+    (distinct.len() >= 2 && distinct.len() * 2 <= labels.len()).then_some(text)
 }
 
 #[cfg(test)]
@@ -292,6 +294,11 @@ mod tests {
         assert_eq!(of(&named(|label, n| format!("{label}{n}.mp4"))), Some("{label}#"));
         assert_eq!(of(&named(|label, n| format!("{n}_{label}.mp4"))), Some("#_{label}"));
         assert_eq!(of(&named(|_, n| format!("IMG_{n}.mov"))), None, "one label is none");
+        assert_eq!(
+            of(&named(|_, n| format!("v_jump_g{:02}_c{n:02}.avi", n / 2))),
+            None,
+            "its recordings are no labels"
+        );
         assert_eq!(of(&["wave.mp4".into(), "clap.mp4".into()]), None);
         assert_eq!(of(&[]), None);
     }
