@@ -59,14 +59,15 @@ def parse_arguments():
 
 
 def locate(folder, videos, skip_missing):
-    """The manifest's videos as (path, label)."""
+    """The manifest's videos as (path, label, part): from which second to which, where a list gave that."""
     found, missing = [], []
     for video in videos:
         # A browser's paths begin with the name of the chosen folder itself.
         candidates = folder / video["path"], folder / video["path"].partition("/")[2]
         path = next((path for path in candidates if path.is_file()), None)
         if path:
-            found.append((path, video["label"]))
+            part = video.get("part") or {"start": 0, "end": math.inf}
+            found.append((path, video["label"], (part["start"], part["end"])))
         else:
             missing.append(video["path"])
     if missing and not skip_missing:
@@ -108,12 +109,15 @@ def decode(path, start, end, seek):
                     return
 
 
-def read_frames(path, place, seconds, count):
+def read_frames(path, part, place, seconds, count):
     """`count` frames, evenly by number, of those shown in `seconds`; upright: [T, H, W, 3] u8.
 
-    `place` is where the seconds begin: 0 at the first frame, 1 as late as they all fit.
+    `place` is where the seconds begin: 0 at the part's first frame, 1 as late as they all fit.
     """
     first, length = timeline(path)
+    length = max(min(length, part[1]) - part[0], 0)
+    seconds = min(seconds, length) if math.isfinite(part[1]) else seconds
+    first += part[0]
     start = first + place * max(length - seconds, 0)
     # Some files cannot be sought in.
     for seek in (start > first + 1, False):
@@ -169,11 +173,11 @@ class Clips(torch.utils.data.Dataset):
         return len(self.videos)
 
     def __getitem__(self, index):
-        path, label = self.videos[index]
+        path, label, part = self.videos[index]
         draw = random.Random(f"{self.settings['seed']} {self.epoch} {index}")
         place = draw.random() if self.training else 0.5
         try:
-            frames = read_frames(path, place, self.settings["clip_seconds"], self.frames)
+            frames = read_frames(path, part, place, self.settings["clip_seconds"], self.frames)
         except (av.error.FFmpegError, IndexError, RuntimeError) as error:
             raise RuntimeError(f"{path} cannot be used: {error}. Take it out of {RUN}.") from error
         return self.training_pixels(frames, label, draw) if self.training else self.evaluation_pixels(frames), label
