@@ -7,6 +7,8 @@ use super::mp4::boxes;
 
 /// Two times nearer than this, in seconds, are one.
 const SAME_TIME: f64 = 1e-6;
+/// Each picture is held against all of them. Editors write a few.
+const MOST_EDITS: usize = 4096;
 
 /// The edits of the first video track. None of them where mediabunny's times are right as they are.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,13 +31,13 @@ struct Entry {
 impl Edits {
     /// `movie` holds the contents of the file's `moov` box.
     pub fn read(movie: &[u8]) -> Self {
-        entries(movie).map(|entries| Self::of(&entries)).unwrap_or_default()
+        entries(movie).map(Self::of).unwrap_or_default()
     }
 
-    fn of(entries: &[Entry]) -> Self {
-        let Some(first) = entries.iter().find_map(|entry| entry.start) else { return Self::default() };
-        let pause: f64 = entries.iter().take_while(|entry| entry.start.is_none()).map(|entry| entry.seconds).sum();
-        let mut edits = Vec::new();
+    fn of(entries: impl ExactSizeIterator<Item = Entry> + Clone) -> Self {
+        let Some(first) = entries.clone().find_map(|entry| entry.start) else { return Self::default() };
+        let pause: f64 = entries.clone().take_while(|entry| entry.start.is_none()).map(|entry| entry.seconds).sum();
+        let mut edits = Vec::with_capacity(entries.len());
         let mut shown = 0.0;
         for entry in entries {
             if let Some(start) = entry.start {
@@ -74,7 +76,7 @@ impl Edits {
 }
 
 /// None where there are no edits, or where the file comes in fragments, whose lists are written before the lengths are known.
-fn entries(movie: &[u8]) -> Option<Vec<Entry>> {
+fn entries(movie: &[u8]) -> Option<impl ExactSizeIterator<Item = Entry> + Clone> {
     if find(movie, b"mvex").is_some() {
         return None;
     }
@@ -87,21 +89,20 @@ fn entries(movie: &[u8]) -> Option<Vec<Entry>> {
     let list = find(find(track, b"edts")?, b"elst")?;
     let is_long = *list.first()? == 1;
     let (rows, _) = list.get(8..)?.as_chunks::<4>();
-    let numbers: Vec<u32> = rows.iter().map(|row| u32::from_be_bytes(*row)).collect();
-    let entry = |row: &[u32]| match *row {
-        [length, start, _] => (u64::from(length), i64::from(start as i32)),
+    let number = |bytes: [u8; 4]| u64::from(u32::from_be_bytes(bytes));
+    let entry = move |row: &[[u8; 4]]| match *row {
+        [length, start, _] => (number(length), i64::from(i32::from_be_bytes(start))),
         [length_high, length, start_high, start, _] => {
-            (u64::from(length_high) << 32 | u64::from(length), (u64::from(start_high) << 32 | u64::from(start)) as i64)
+            (number(length_high) << 32 | number(length), (number(start_high) << 32 | number(start)) as i64)
         }
         _ => (0, 0),
     };
-    let rows = numbers.chunks_exact(if is_long { 5 } else { 3 }).map(entry);
+    let rows = rows.chunks_exact(if is_long { 5 } else { 3 }).take(MOST_EDITS).map(entry);
     let seconds = |ticks: f64, a_second: u32| ticks / f64::from(a_second);
-    let entries = rows.map(|(length, start)| Entry {
+    Some(rows.map(move |(length, start)| Entry {
         seconds: seconds(length as f64, movie_ticks),
         start: (start >= 0).then(|| seconds(start as f64, track_ticks)),
-    });
-    Some(entries.collect())
+    }))
 }
 
 /// Of an `mvhd` or `mdhd` box.
@@ -120,7 +121,7 @@ mod tests {
     use super::*;
 
     fn edits(entries: &[(f64, Option<f64>)]) -> Edits {
-        Edits::of(&entries.iter().map(|&(seconds, start)| Entry { seconds, start }).collect::<Vec<_>>())
+        Edits::of(entries.iter().map(|&(seconds, start)| Entry { seconds, start }))
     }
 
     fn boxed(name: &[u8; 4], contents: &[u8]) -> Vec<u8> {
@@ -155,7 +156,7 @@ mod tests {
         let tracks = [track(b"\0\0\0\0\0\0\0\0soun", &[]), track(b"\0\0\0\0\0\0\0\0vide", &list)].concat();
         let movie = [boxed(b"mvhd", &numbers(&[0, 0, 0, 6000])), tracks].concat();
         let found: Vec<(f64, Option<f64>)> =
-            entries(&movie).unwrap().iter().map(|entry| (entry.seconds, entry.start)).collect();
+            entries(&movie).unwrap().map(|entry| (entry.seconds, entry.start)).collect();
         assert_eq!(found, [(200.0 / 6000.0, Some(0.0)), (1000.0 / 6000.0, Some(500.0 / 600.0))]);
         for place in 0..movie.len() {
             entries(&movie[..place]);

@@ -15,6 +15,10 @@ const USER_DATA: u8 = 0xb2;
 const LAYERS: Range<u8> = 0x20..0x30;
 /// An empty VOP takes no more bytes than this, headers included (libavcodec's MAX_NVOP_SIZE).
 pub const LONGEST_EMPTY_VOP: u32 = 19;
+/// VOPs of one chunk; DivX packs two.
+const MOST_VOPS: usize = 8;
+/// VOPs that wait for an anchor to be shown; encoders write a few bidirectional ones in a row.
+const MOST_WAITING: usize = 64;
 
 /// What the stream's headers tell about its VOPs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,7 +48,7 @@ pub struct Vop {
 }
 
 impl Headers {
-    /// The coded VOPs of a chunk, in decoding order; empty ones are left out. Headers in the chunk are taken over.
+    /// The first coded VOPs of a chunk, in decoding order; empty ones are left out. Headers in the chunk are taken over.
     pub fn vops(&mut self, chunk: &[u8]) -> Vec<Vop> {
         let mut vops = Vec::new();
         let mut start = None;
@@ -56,7 +60,8 @@ impl Headers {
             match code {
                 VOP => {
                     start = None;
-                    vops.extend(self.coded(body).map(|kind| Vop { kind, bytes: from..end }));
+                    let vop = self.coded(body).map(|kind| Vop { kind, bytes: from..end });
+                    vops.extend(vop.filter(|_| vops.len() < MOST_VOPS));
                 }
                 USER_DATA => self.packed |= is_packed(body),
                 layer if LAYERS.contains(&layer) => self.read_layer(body),
@@ -193,6 +198,9 @@ impl<V> Reorder<V> {
 
     pub fn push(&mut self, vop: V, kind: Kind) {
         if kind == Kind::Bidirectional {
+            if self.waiting.len() >= MOST_WAITING {
+                self.show_anchor();
+            }
             let shown = self.moments.pop_front();
             self.waiting.push_back((vop, shown));
         } else {
@@ -285,5 +293,22 @@ mod tests {
         order.finish();
         shown.extend(std::iter::from_fn(|| order.pop()));
         assert_eq!(shown, [("I0", 0.0), ("P3", 3.0), ("B1", 1.0), ("B2", 2.0)]);
+    }
+
+    #[test]
+    fn a_chunk_of_many_vops_and_an_anchor_that_none_follows_are_bounded() {
+        let chunk = [layer(30000), vop(1, true).repeat(1000)].concat();
+        assert_eq!(Headers::default().vops(&chunk).len(), MOST_VOPS);
+        let mut order = Reorder::default();
+        let mut shown = Vec::new();
+        for index in 0..1000 {
+            order.moment(f64::from(index));
+            order.push(index, if index == 0 { Kind::Intra } else { Kind::Bidirectional });
+            shown.extend(std::iter::from_fn(|| order.pop()));
+            assert!(order.waiting.len() <= MOST_WAITING);
+        }
+        let mut moments: Vec<f64> = shown.iter().map(|(_, moment)| *moment).collect();
+        moments.sort_by(f64::total_cmp);
+        assert_eq!(moments, (0..1000).map(f64::from).collect::<Vec<_>>(), "each has a moment of its own");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Comes in: the file, and what its headers told. Goes out: the video stream's [`Place`]s in decoding order. OpenDML's
 //! index (`indx`) comes before the old one (`idx1`), which ends with the first part of a long file; a file without
-//! either is walked through. Never believes an index that points outside the file.
+//! either is walked through. Never believes an index that points outside the file, or names more than fits into it.
 
 use super::riff::{Blocks, Chunk, HEADER, Name, long_number, number};
 use crate::files::FileError;
@@ -45,9 +45,16 @@ pub async fn places(blocks: &Blocks, film: &Film, stream: u8, super_index: &[u8]
     if places.is_empty() {
         places = walked(blocks, film, stream).await?;
     }
-    let length = blocks.len();
-    // A file that was cut off keeps its index but not the chunks.
-    places.retain(|place| place.start.checked_add(place.length.into()).is_some_and(|end| end <= length));
+    let mut left = blocks.len();
+    places.retain(|place| {
+        let bytes = HEADER + u64::from(place.length);
+        // A file that was cut off keeps its index but not the chunks; and a damaged index names one chunk many times.
+        let is_there = place.start.checked_add(place.length.into()).is_some_and(|end| end <= blocks.len());
+        let fits = is_there && bytes <= left;
+        left -= if fits { bytes } else { 0 };
+        fits
+    });
+    places.shrink_to_fit();
     Ok(places)
 }
 
@@ -55,29 +62,35 @@ async fn open_dml(blocks: &Blocks, super_index: &[u8]) -> Result<Vec<Place>, Fil
     const INDEX_OF_INDEXES: u8 = 0;
     let mut places = Vec::new();
     let count = number(super_index, 4).unwrap_or(0) as usize;
+    // Each chunk takes its header and an entry; and no index is read twice, however many entries name it.
+    let most = (blocks.len() / (HEADER + STANDARD_ENTRY as u64)) as usize;
+    let mut left = blocks.len();
     if super_index.get(3) != Some(&INDEX_OF_INDEXES) {
-        standard(super_index, &mut places);
+        standard(super_index, most, &mut places);
         return Ok(places);
     }
     for entry in super_index.get(INDEX_HEAD..).unwrap_or_default().chunks_exact(SUPER_ENTRY).take(count) {
         let (Some(start), Some(length)) = (long_number(entry, 0), number(entry, 8)) else { break };
         let end = start.saturating_add(length.into()).min(blocks.len());
-        if start.saturating_add(HEADER) >= end {
+        if start.saturating_add(HEADER) >= end || end - start > left {
             break;
         }
-        standard(&blocks.read(start + HEADER..end).await?, &mut places);
+        left -= end - start;
+        standard(&blocks.read(start + HEADER..end).await?, most.saturating_sub(places.len()), &mut places);
     }
     Ok(places)
 }
 
 /// One AVISTDINDEX: entry size, kind, count, stream, base; then offsets (from the base, to the contents) and lengths.
-fn standard(index: &[u8], places: &mut Vec<Place>) {
+/// `most` of them are taken.
+fn standard(index: &[u8], most: usize, places: &mut Vec<Place>) {
     const INDEX_OF_CHUNKS: u8 = 1;
     let (Some(count), Some(base)) = (number(index, 4), long_number(index, 12)) else { return };
     if index.first() != Some(&2) || index.get(3) != Some(&INDEX_OF_CHUNKS) {
         return;
     }
-    for entry in index.get(INDEX_HEAD..).unwrap_or_default().chunks_exact(STANDARD_ENTRY).take(count as usize) {
+    let count = most.min(count as usize);
+    for entry in index.get(INDEX_HEAD..).unwrap_or_default().chunks_exact(STANDARD_ENTRY).take(count) {
         let (Some(offset), Some(length)) = (number(entry, 0), number(entry, 4)) else { break };
         let start = base.saturating_add(offset.into());
         places.push(Place { start, length: length & !NOT_KEY, key: length & NOT_KEY == 0 });
@@ -135,4 +148,53 @@ async fn walked(blocks: &Blocks, film: &Film, stream: u8) -> Result<Vec<Place>, 
 fn is_video(name: Name, stream: u8) -> bool {
     let digits = [b'0' + stream / 10 % 10, b'0' + stream % 10];
     name.starts_with(&digits) && matches!(&name[2..], b"dc" | b"db")
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::files::FileSource;
+
+    fn chunk(name: &Name, contents: &[u8]) -> Vec<u8> {
+        [name.as_slice(), &(contents.len() as u32).to_le_bytes(), contents].concat()
+    }
+
+    fn numbers(numbers: &[u32]) -> Vec<u8> {
+        numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+    }
+
+    fn found(file: &[u8], film: &Film, super_index: &[u8]) -> Vec<Place> {
+        let blocks = Blocks::new(FileSource::from_bytes(file));
+        places(&blocks, film, 0, super_index).now_or_never().unwrap().unwrap()
+    }
+
+    #[test]
+    fn an_old_index_that_names_one_chunk_many_times_gives_no_more_bytes_than_the_file_holds() {
+        let picture = chunk(b"00dc", &[7; 1000]);
+        let named = numbers(&[u32::from_le_bytes(*b"00dc"), KEY_FLAG, 4, 1000]);
+        let index = chunk(b"idx1", &named.repeat(500));
+        let film = |contents: std::ops::Range<u64>| Film {
+            parts: vec![4..4 + picture.len() as u64],
+            old_index: Some(Chunk { name: *b"idx1", contents, cut: false }),
+        };
+        let file = [b"movi".as_slice(), &picture, &index].concat();
+        let start = 4 + picture.len() as u64 + HEADER;
+        let places = found(&file, &film(start..file.len() as u64), &[]);
+        assert!(places.iter().all(|place| *place == Place { start: 12, length: 1000, key: true }));
+        assert_eq!(places.len(), file.len() / 1008);
+        assert_eq!(found(&file, &film(start..start + OLD_ENTRY as u64), &[]).len(), 1);
+    }
+
+    #[test]
+    fn an_index_of_indexes_that_names_one_many_times_takes_memory_as_the_file_is_long() {
+        let rows = [numbers(&[2 | 1 << 24, 100, 0, 0, 0, 0]), numbers(&[0, 0]).repeat(100)].concat();
+        let file = chunk(b"ix00", &rows);
+        let entry = numbers(&[0, 0, file.len() as u32, 100]);
+        let named = |times: u32| [numbers(&[4, times, 0, 0, 0, 0]), entry.repeat(times as usize)].concat();
+        let places = |times| found(&file, &Film::default(), &named(times)).len();
+        assert_eq!(places(1), file.len() / 16);
+        assert_eq!(places(10_000), places(1));
+    }
 }

@@ -5,7 +5,6 @@
 
 use std::cell::RefCell;
 use std::ops::Range;
-use std::rc::Rc;
 
 use crate::files::{FileError, FileSource};
 
@@ -37,12 +36,12 @@ impl Chunk {
 #[derive(Debug)]
 pub struct Blocks {
     source: FileSource,
-    last: RefCell<(u64, Rc<[u8]>)>,
+    last: RefCell<(u64, Vec<u8>)>,
 }
 
 impl Blocks {
     pub fn new(source: FileSource) -> Self {
-        Self { source, last: RefCell::new((0, Rc::from([]))) }
+        Self { source, last: RefCell::new((0, Vec::new())) }
     }
 
     pub fn len(&self) -> u64 {
@@ -58,7 +57,7 @@ impl Blocks {
             return self.source.read(range).await;
         }
         let block = self.source.read(range.start..self.len().min(range.start + BLOCK)).await?;
-        *self.last.borrow_mut() = (range.start, block.into());
+        *self.last.borrow_mut() = (range.start, block);
         self.from_last(&range).ok_or(FileError::TooShort { length: self.len(), start: range.start, end: range.end })
     }
 
