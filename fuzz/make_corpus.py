@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes corpus/ anew: small files that start the fuzzer near what is interesting, from the golden fixtures.
+"""Makes corpus/ anew: small files that start the fuzzer near what is interesting, from the fixtures of tests/.
 usage: fuzz/make_corpus.py      Inputs that the fuzzer found are kept; give them names that say what they are."""
 import io, json, pickle, struct, sys, types, zipfile
 from collections import OrderedDict
@@ -7,6 +7,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 MICRO = HERE.parent / "tests/fixtures/golden/micro"
+VIDEO = HERE.parent / "tests/fixtures/video"
 SAFETENSORS, PYTORCH, SAFETENSORS_INDEX, PYTORCH_INDEX = range(4)
 
 
@@ -175,3 +176,151 @@ for name, change in {
 }.items():
     save("config", name + ".json", json.dumps(config | change).encode())
 save("config", "deep.json", b'{"other":' + b"[" * 4000)
+
+
+# containers: whole files as they are, and small ones of few pictures, which the fuzzer changes faster
+def chunk(name, body):
+    return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+
+
+def chunks(data, start, end):
+    while start + 8 <= end:
+        name, length = struct.unpack("<4sI", data[start:start + 8])
+        yield name, data[start + 8:start + 8 + length]
+        start += 8 + length + length % 2
+
+
+def riff_lists(data):
+    return {body[:4]: body[4:] for name, body in chunks(data, 12, len(data)) if name == b"LIST"}
+
+
+def pictures(name, most):
+    movie = riff_lists((VIDEO / name).read_bytes())[b"movi"]
+    return [body for name, body in chunks(movie, 0, len(movie)) if name == b"00dc"][:most]
+
+
+def stream(codec, index=b"", configuration=b""):
+    header = struct.pack("<4s4sIIIIIIIIII", b"vids", codec, 0, 0, 0, 1, 25, 0, 0, 0, 0, 0)
+    form = struct.pack("<IiiHH4sIiiII", 40, 48, 36, 1, 24, codec, 0, 0, 0, 0, 0) + configuration
+    return chunk(b"LIST", b"hdrl" + chunk(b"LIST", b"strl" + chunk(b"strh", header) + chunk(b"strf", form) + index))
+
+
+def old_entry(key, offset, length):
+    return struct.pack("<4sIII", b"00dc", 0x10 if key else 0, offset, length)
+
+
+def avi(codec, frames, entries=None, **more):
+    movie, places = b"movi", []
+    for frame in frames:
+        places.append(old_entry(not places, len(movie), len(frame)))
+        movie += chunk(b"00dc", frame)
+    index = b"".join(places) if entries is None else entries
+    return chunk(b"RIFF", b"AVI " + stream(codec, **more) + chunk(b"LIST", movie) + chunk(b"idx1", index))
+
+
+def with_length(data, name, length):
+    place = data.index(name) - (8 if name == b"movi" else 0)
+    return data[:place + 4] + struct.pack("<I", length) + data[place + 8:]
+
+
+def super_index(*parts):
+    entries = b"".join(struct.pack("<QII", start, length, 1) for start, length in parts)
+    return chunk(b"indx", struct.pack("<HBBI4s12x", 4, 0, 0, len(parts), b"00dc") + entries)
+
+
+def standard_index(base, *entries):
+    rows = b"".join(struct.pack("<II", offset, length) for offset, length in entries)
+    return struct.pack("<HBBI4sQI", 2, 0, 1, len(entries), b"00dc", base, 0) + rows
+
+
+for name in ["xvid-packed", "xvid-no-index", "xvid-open-dml"]:
+    save("containers", name + ".avi", (VIDEO / f"{name}.avi").read_bytes())
+for name in ["mpeg4", "h264-turned"]:
+    save("containers", name + ".mp4", (VIDEO / f"{name}.mp4").read_bytes())
+vops = pictures("xvid.avi", 5)
+jpeg = pictures("mjpeg.avi", 1)
+small = avi(b"XVID", vops)
+save("containers", "xvid.avi", small)
+save("containers", "mjpeg.avi", avi(b"MJPG", jpeg))
+save("containers", "h264-with-empty-chunks.avi", avi(b"H264", [b"\0\0\0\1\x65key", b"", b"", b"\0\0\0\1\x41next"]))
+for part in [11, 100, len(small) // 2, len(small) - 40]:
+    save("containers", f"xvid-cut-off-at-{part}.avi", small[:part])
+save("containers", "riff-of-length-0.avi", with_length(small, b"RIFF", 0))
+save("containers", "riff-beyond-file.avi", with_length(small, b"RIFF", 0xffffffff))
+save("containers", "list-beyond-file.avi", with_length(small, b"LIST", 0xffffffff))
+save("containers", "film-of-length-0.avi", with_length(small, b"movi", 0)[:-88])
+save("containers", "film-beyond-file.avi", with_length(small, b"movi", 0xffffffff))
+save("containers", "picture-beyond-file.avi", with_length(small, b"00dc", 0xfffffff0))
+save("containers", "index-beyond-file.avi", with_length(small, b"idx1", 0xffffffff))
+save("containers", "index-points-outside.avi", avi(b"XVID", vops, old_entry(True, 0xfffffff0, 0xfffffff0) * 4))
+save("containers", "index-names-one-picture-often.avi", avi(b"XVID", vops[:1], old_entry(True, 4, len(vops[0])) * 200))
+save("containers", "index-calls-every-chunk-a-key.avi", avi(b"XVID", [b"none"] * 99, b"".join(old_entry(True, 4 + 12 * n, 4) for n in range(99))))
+save("containers", "index-of-nothing.avi", avi(b"XVID", vops, b""))
+save("containers", "pictures-of-nothing.avi", avi(b"XVID", [b""] * 300, b""))
+save("containers", "hundreds-of-vops-in-a-chunk.avi", avi(b"XVID", [vops[0] + b"\0\0\1\xb6\x50\xdf" * 500] * 2))
+save("containers", "bidirectional-vops-only.avi", avi(b"XVID", vops[:1] + [b"\0\0\1\xb6\x90\xdf"] * 200))
+save("containers", "no-rate.avi", small.replace(struct.pack("<II", 1, 25), bytes(8)))
+save("containers", "sound-only.avi", small.replace(b"vids", b"auds"))
+save("containers", "configuration-behind-format.avi", avi(b"MP4V", vops, configuration=vops[0][:60]))
+own_place = 12 + len(stream(b"XVID"))
+save("containers", "super-index-points-to-itself.avi", avi(b"XVID", vops, b"", index=super_index(*[(own_place, 8 + 24 + 2 * 16)] * 2)))
+head = 12 + len(stream(b"XVID", index=super_index(*[(0, 0)] * 200))) + 12
+rows = standard_index(head, *[(8, 4)] * 300)
+often = avi(b"XVID", [rows], b"", index=super_index(*[(head, len(rows) + 8)] * 200))
+save("containers", "super-index-names-one-index-often.avi", often)
+save("containers", "standard-index-at-once.avi", avi(b"XVID", vops, b"", index=chunk(b"indx", standard_index(0, (300, 500)))))
+
+
+def box(name, *contents):
+    body = b"".join(contents)
+    return struct.pack(">I", 8 + len(body)) + name + body
+
+
+def track(edits, long=False):
+    row = ">QqI" if long else ">IiI"
+    table = struct.pack(">B3xI", long, len(edits)) + b"".join(struct.pack(row, length, start, 1 << 16) for length, start in edits)
+    media = box(b"mdia", box(b"mdhd", struct.pack(">5I", 0, 0, 0, 600, 0)), box(b"hdlr", b"\0" * 8 + b"vide" + bytes(12)))
+    return box(b"trak", box(b"edts", box(b"elst", table)), media)
+
+
+def movie(*tracks):
+    return box(b"ftyp", b"isom" + bytes(4)) + box(b"moov", box(b"mvhd", struct.pack(">5I", 0, 0, 0, 1000, 0)), *tracks)
+
+
+mp4 = (VIDEO / "mpeg4.mp4").read_bytes()
+moov = mp4[mp4.index(b"moov") - 4:]
+save("containers", "index-alone.mp4", moov)
+save("containers", "index-of-length-0.mp4", struct.pack(">I", 0) + moov[4:])
+save("containers", "index-of-64-bits.mp4", struct.pack(">I4sQ", 1, b"moov", 8 + len(moov)) + moov[8:])
+save("containers", "index-beyond-64-bits.mp4", struct.pack(">I4sQ", 1, b"moov", (1 << 64) - 1) + moov[8:])
+save("containers", "box-smaller-than-its-head.mp4", struct.pack(">I4s", 7, b"moov") + moov[8:])
+save("containers", "index-cut-off.mp4", moov[:len(moov) // 2])
+save("containers", "edits.mp4", movie(track([(200, -1), (1000, 600), (500, 1800)])))
+save("containers", "edits-of-64-bits.mp4", movie(track([((1 << 64) - 1, 0), (0, (1 << 63) - 1), (1, 5)], long=True)))
+save("containers", "hundreds-of-edits.mp4", movie(track([(1, 7 * n % 600) for n in range(300)])))
+save("containers", "edits-in-fragments.mp4", movie(track([(0, 600)]), box(b"mvex")))
+save("containers", "short-colours.mp4", movie(track([]), b"\0\0\0\x12colrnclx" + bytes(6)))
+save("containers", "mpeg4-vops", b"".join(vops))
+
+# lists: how the name ends (csv, tsv, txt, json, jsonl) and where labels come from, a pattern, and the text
+CSV, TSV, TXT, JSON, JSONL = range(5)
+for name, kind, text in [
+    ("header", CSV, "v_{label}_g{group}_c#\npath,label,split,start,end\nv_Jump_g01_c01,jump,train,,\n\"b, c\",run,test,1.5,4\n"),
+    ("no-header", CSV, "{label}/*\nJump/a,jump\nRun/b,run,val\nRun/c,run,0,2\nRun/d,run,dev,0.5,2\n"),
+    ("semicolons", CSV, "{label}_#\n\ufeffSubset;CLASS;File_Name;time_start;time_end\r\nTRAIN;jump;a_1;;\r\ntesting;run;\"b, \"\"c\";1.5;4\r\n"),
+    ("every-mistake", CSV, "{lable}\npath,label,split,start,end\na,A,tarin,,\nb,A,,3,2\nc,A,,1,\nd,A,,x,2\n,A,,,\ne,A,,NaN,inf\ne,A,,-1,1e999\n\"f"),
+    ("quotes-never-closed", CSV, "*\n\"a\"\"\n\",b\n\"c,d\n\r\r\n"),
+    ("commas", CSV, "#\n" + "," * 2000),
+    ("short-rows", CSV, "#\n" + "a,b\n" * 500),
+    ("tabs", TSV, "{group}_{label}_d#_*\nlabel\tvideo\tset\tbegin\tend_time\njump\tperson01_boxing_d1_x\ttraining\t\t\nrun\tb\ttest\t1.5\t4"),
+    ("ucf101", TXT, "v_{label}_g{group}_c#\nJump/v_Jump_g08_c01 1\r\nRun/v_Run_g08_c01 2\r\n"),
+    ("words", TXT, "{label} (#)\na b jump\n./c\\d run\n/home/me/e walk\n../f\n \u00a0\u3000 x\n"),
+    ("objects", JSON, '{label}\n[{"file_name": "a", "Label": "jump", "split": "train", "start": 1, "end": 2.5}, {"path": 7, "label": null}]'),
+    ("object", JSON, '{group}/{label}/#\n{"p/a/1": {"label": "jump", "subset": "val", "start": "1", "end": 2.5}, "b": 7, "c": "run", "": {}}'),
+    ("deep", JSON, "#\n" + "[" * 2000),
+    ("lines", JSONL, 'Gr\u00fc{label}\n\n{"video": "Gr\u00fc\u00dfe", "class": "x"}\nnot json\n{"id": 1e999}\n'),
+    ("wildcards", CSV, "*a" * 190 + "b\n" + "a" * 390 + ",x\n" + "a" * 390 + "b,y\n"),
+]:
+    save("lists", name, bytes([kind]) + text.encode())
+for labels, name in enumerate(["lists", "folders", "names"], 1):
+    save("lists", f"labels-by-{name}", bytes([TXT + 5 * labels]) + b"{label}_g{group}_#\nA/x_g01_1 a\nA/y_g02_2 b\nB/x_g01_3 a")

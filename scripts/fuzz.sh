@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Feeds made-up files to what reads files of unknown origin; fails at the first that is not read or refused in 512 MB.
+# Feeds made-up files to what reads files of unknown origin; fails at the first that is not read or refused in 512 MB,
+# and of containers and lists in memory that their length allows (fuzz/memory.rs).
 # usage: scripts/fuzz.sh [SECONDS]     for each target of fuzz/, 60 unless told
 source "$(dirname "$0")/environment.sh"
 CARGO_FUZZ_VERSION=0.13.2
@@ -13,7 +14,7 @@ case "$("$TOOLS/bin/cargo-fuzz" --version 2>/dev/null)" in
 esac
 
 cd "$ROOT"
-for target in tensors config; do
+for target in tensors config containers lists; do
   # What the fuzzer finds worth keeping goes to the first folder; the committed corpus is only read.
   found="$CACHE/fuzz/$target"
   mkdir -p "$found"

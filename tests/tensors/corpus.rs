@@ -1,4 +1,4 @@
-//! The fuzzer's corpus (fuzz/), replayed.
+//! The fuzzer's corpora (fuzz/), replayed.
 
 use std::path::Path;
 
@@ -23,4 +23,14 @@ fn every_file_of_tensors_in_the_corpus_is_read_or_refused() {
 #[test]
 fn every_configuration_in_the_corpus_is_used_or_refused() {
     replay("config", inputs::config);
+}
+
+#[test]
+fn every_container_in_the_corpus_is_read_or_refused() {
+    replay("containers", inputs::containers);
+}
+
+#[test]
+fn every_list_in_the_corpus_is_read_or_refused() {
+    replay("lists", inputs::lists);
 }
