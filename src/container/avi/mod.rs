@@ -97,8 +97,9 @@ impl AviVideo {
             Coding::Mpeg4 => video.read_headers().await?,
             // Behind its first picture an encoder that looks ahead has nothing to write for a while.
             Coding::H264 => {
-                while video.places.get(1).is_some_and(|place| place.length == 0) {
-                    video.places.remove(1);
+                let empty = video.places.iter().skip(1).take_while(|place| place.length == 0).count();
+                if empty > 0 {
+                    video.places.drain(1..=empty);
                 }
             }
             _ => {}
@@ -277,4 +278,35 @@ impl Stream {
 fn four_letters(bytes: &[u8], place: usize) -> String {
     let letters = riff::name(bytes, place).unwrap_or_default();
     letters.iter().filter(|letter| letter.is_ascii_graphic()).map(|letter| char::from(*letter)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn chunk(name: &[u8; 4], contents: &[u8]) -> Vec<u8> {
+        [name.as_slice(), &(contents.len() as u32).to_le_bytes(), contents].concat()
+    }
+
+    /// Without an index.
+    fn file(codec: &[u8; 4], film: &[u8]) -> Vec<u8> {
+        let header = [b"vids".as_slice(), codec, &[0; 40]].concat();
+        let format = [[40, 0, 0, 0, 16, 0, 0, 0, 16, 0, 0, 0].as_slice(), &[0; 4], codec, &[0; 20]].concat();
+        let stream = [b"strl".as_slice(), &chunk(b"strh", &header), &chunk(b"strf", &format)].concat();
+        let headers = chunk(b"LIST", &[b"hdrl".as_slice(), &chunk(b"LIST", &stream)].concat());
+        chunk(b"RIFF", &[b"AVI ".as_slice(), &headers, &chunk(b"LIST", &[b"movi", film].concat())].concat())
+    }
+
+    #[test]
+    fn a_film_of_empty_chunks_is_opened_in_time_that_grows_as_the_file() {
+        let film = [chunk(b"00dc", b"key!"), chunk(b"00dc", b"").repeat(400_000), chunk(b"00dc", b"next")].concat();
+        let source = FileSource::from_bytes(file(b"H264", &film));
+        let begun = std::time::Instant::now();
+        let video = AviVideo::open(source).now_or_never().unwrap().unwrap().unwrap();
+        assert!(begun.elapsed().as_secs_f64() < 5.0, "{:?}", begun.elapsed());
+        let moments = video.moments(0.0..f64::INFINITY).now_or_never().unwrap().unwrap();
+        assert_eq!(moments, [0.0, video.stream.seconds], "what an encoder left out is no moment");
+    }
 }
