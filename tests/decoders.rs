@@ -1,5 +1,5 @@
-//! Our own demuxer and the wasm decoders, natively, against ffmpeg: small files made for it (tests/fixtures/video), and
-//! every frame of every AVI of ../shared/media.
+//! Our own demuxers and the wasm decoders, natively, against ffmpeg: small files made for it (tests/fixtures/video), and
+//! every frame of every AVI and of every transport stream of MPEG-4 in ../shared/media.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -7,6 +7,7 @@ use std::process::Command;
 use cliptune::container::{
     avi::{AviVideo, Coding, Run},
     mp4,
+    transport::TransportVideo,
 };
 use cliptune::decoders::{
     Session,
@@ -63,12 +64,26 @@ async fn pictures(video: &AviVideo, codec: Codec, from: f64) -> (Vec<Picture>, O
     (pictures, complaint)
 }
 
+async fn transport_pictures(video: &TransportVideo, from: f64) -> (Vec<Picture>, Option<String>) {
+    let mut session = Session::new(&Stream { codec: Codec::Mpeg4, description: Vec::new(), colour: Colour::default() });
+    let mut run = video.run_from(from);
+    let mut pictures = Vec::new();
+    while let Some(packet) = run.next().await.unwrap() {
+        pictures.extend(session.decode(&packet.data, (packet.time * 1e6).round() as i64, &|_| true));
+    }
+    let (rest, complaint) = session.finish(&|_| true);
+    pictures.extend(rest);
+    (pictures, complaint)
+}
+
 /// ffmpeg gives the last picture of a packed stream no time, but shows it.
 fn decoded_frames(path: &PathBuf) -> usize {
     let entries = ["-count_frames", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0"];
     let output =
         Command::new("ffprobe").args(["-v", "error", "-select_streams", "v:0"]).args(entries).arg(path).output();
-    String::from_utf8(output.unwrap().stdout).unwrap().trim().trim_end_matches(',').parse().unwrap()
+    let told = String::from_utf8(output.unwrap().stdout).unwrap();
+    // A stream that is part of a program is told of twice.
+    told.lines().next().unwrap().trim_end_matches(',').parse().unwrap()
 }
 
 /// ffmpeg's planes, as RGB by BT.601's own formula: ffmpeg's conversion alone costs up to 5 dB.
@@ -102,15 +117,31 @@ async fn compare(path: &PathBuf) -> Option<String> {
         Coding::MotionJpeg => Codec::MotionJpeg,
         Coding::H264 | Coding::Other => return None,
     };
+    let moments = video.moments(0.0..f64::INFINITY).await.unwrap();
+    differences(path, &moments, pictures(&video, codec, 0.0).await).await
+}
+
+async fn compare_transport(path: &PathBuf) -> Option<String> {
+    match TransportVideo::open(FileSource::open(path).unwrap()).await {
+        Ok(Some(video)) => {
+            let moments = video.moments(0.0..f64::INFINITY);
+            differences(path, &moments, transport_pictures(&video, 0.0).await).await
+        }
+        Ok(None) => None,
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// What is wrong with a file's pictures, if anything.
+async fn differences(path: &PathBuf, moments: &[f64], decoded: (Vec<Picture>, Option<String>)) -> Option<String> {
+    let (pictures, complaint) = decoded;
     let reference = Video::open(&VideoSource::new("reference", path)).await.unwrap();
     let expected = reference.timestamps(0.0, f64::INFINITY).await.unwrap();
     let count = decoded_frames(path);
-    let moments = video.moments(0.0..f64::INFINITY).await.unwrap();
     let first = moments.first().copied().unwrap_or(0.0);
     let shifted = moments.iter().zip(&expected).map(|(one, two)| (one - first - two).abs());
     let latest = shifted.fold(0.0, f64::max);
     let frames = decoded_planes(path, reference.info().width as usize, reference.info().height as usize);
-    let (pictures, complaint) = pictures(&video, codec, 0.0).await;
     let order = pictures.windows(2).all(|pair| pair[0].time < pair[1].time);
     let likeness: Vec<f64> = pictures.iter().zip(&frames).map(|(picture, rgb)| psnr(&picture.rgba, rgb)).collect();
     let worst = likeness.iter().copied().enumerate().min_by(|one, two| one.1.total_cmp(&two.1));
@@ -145,11 +176,15 @@ fn open(avi: &[u8]) -> AviVideo {
 fn decodes_as_ffmpeg_does(avi: &[u8], codec: Codec, reference: &[u8], least: f64) {
     let video = open(avi);
     let moments = block_on(video.moments(0.0..f64::INFINITY)).unwrap();
-    assert_eq!(moments.len(), 30);
-    let (pictures, complaint) = block_on(pictures(&video, codec, 0.0));
-    assert_eq!((pictures.len(), complaint), (30, None));
-    for (index, (picture, moment)) in pictures.iter().zip(&moments).enumerate() {
-        assert!((moment - index as f64 / 15.0).abs() < 1e-9);
+    assert!(moments[0].abs() < 1e-9);
+    are_ffmpegs(&moments, block_on(pictures(&video, codec, 0.0)), reference, least);
+}
+
+fn are_ffmpegs(moments: &[f64], decoded: (Vec<Picture>, Option<String>), reference: &[u8], least: f64) {
+    let (pictures, complaint) = decoded;
+    assert_eq!((moments.len(), pictures.len(), complaint), (30, 30, None));
+    for (index, (picture, moment)) in pictures.iter().zip(moments).enumerate() {
+        assert!((moment - moments[0] - index as f64 / 15.0).abs() < 1e-9);
         assert_eq!((picture.time, picture.width, picture.height), ((moment * 1e6).round(), 72, 54));
     }
     for (expected, index) in reference.chunks_exact(72 * 54 * 3).zip(REFERENCES) {
@@ -168,6 +203,20 @@ fn quarter_samples_and_b_frames_decode_as_ffmpeg_decodes_them() {
 #[test]
 fn packed_b_frames_decode_as_those_that_are_not() {
     decodes_as_ffmpeg_does(fixture!("xvid-packed.avi"), Codec::Mpeg4, fixture!("xvid.rgb"), LEAST_PSNR);
+}
+
+#[test]
+fn mpeg4_in_a_transport_stream_decodes_as_ffmpeg_decodes_it_from_any_picture_on() {
+    let file = FileSource::from_bytes(fixture!("transport.ts"));
+    let video = block_on(TransportVideo::open(file)).unwrap().unwrap();
+    let moments = video.moments(0.0..f64::INFINITY);
+    let (all, complaint) = block_on(transport_pictures(&video, 0.0));
+    for wanted in &all {
+        let (some, _) = block_on(transport_pictures(&video, wanted.time / 1e6));
+        let found = some.iter().find(|picture| picture.time == wanted.time);
+        assert!(found.is_some_and(|found| found.rgba == wanted.rgba), "the picture at {} µs", wanted.time);
+    }
+    are_ffmpegs(&moments, (all, complaint), fixture!("transport.rgb"), LEAST_PSNR);
 }
 
 #[test]
@@ -294,5 +343,13 @@ fn avi(template: &[u8], frames: &[(bool, Vec<u8>)]) -> Vec<u8> {
 #[test]
 fn every_frame_of_every_avi_is_ffmpegs() {
     let wrong: Vec<String> = files_of("avi").iter().filter_map(|path| block_on(compare(path))).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_frame_of_every_transport_stream_of_mpeg4_is_ffmpegs() {
+    let mut files = files_of("ts");
+    files.push(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/video/transport.ts"));
+    let wrong: Vec<String> = files.iter().filter_map(|path| block_on(compare_transport(path))).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -10,8 +10,9 @@ use std::ops::Range;
 use crate::decoders::messages::{Colour, Matrix};
 
 const START_CODE: [u8; 3] = [0, 0, 1];
-const VOP: u8 = 0xb6;
+pub const VOP: u8 = 0xb6;
 const USER_DATA: u8 = 0xb2;
+const GROUP: u8 = 0xb3;
 const LAYERS: Range<u8> = 0x20..0x30;
 /// An empty VOP takes no more bytes than this, headers included (libavcodec's MAX_NVOP_SIZE).
 pub const LONGEST_EMPTY_VOP: u32 = 19;
@@ -25,6 +26,14 @@ const MOST_WAITING: usize = 64;
 pub struct Headers {
     /// Bits of a VOP's vop_time_increment; 0 before the first video object layer.
     time_increment_bits: u32,
+    /// Parts of a second that vop_time_increment counts.
+    resolution: u32,
+    /// The whole second that the last anchor lies in, and the anchor before it.
+    second: u32,
+    second_before: u32,
+    /// In pixels; 0 before the first video object layer.
+    pub width: u32,
+    pub height: u32,
     /// Chunks may hold two VOPs, as DivX's user data tells by a final `p`.
     pub packed: bool,
 }
@@ -40,11 +49,13 @@ pub enum Kind {
 }
 
 /// A coded VOP of a chunk.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Vop {
     pub kind: Kind,
     /// Its bytes in the chunk, with the headers before it.
     pub bytes: Range<usize>,
+    /// When it is shown by the stream's own clock, in seconds. Containers' times go before it.
+    pub time: f64,
 }
 
 impl Headers {
@@ -60,11 +71,14 @@ impl Headers {
             match code {
                 VOP => {
                     start = None;
-                    let vop = self.coded(body).map(|kind| Vop { kind, bytes: from..end });
+                    let vop = self.coded(body).map(|(kind, time)| Vop { kind, bytes: from..end, time });
                     vops.extend(vop.filter(|_| vops.len() < MOST_VOPS));
                 }
                 USER_DATA => self.packed |= is_packed(body),
-                layer if LAYERS.contains(&layer) => self.read_layer(body),
+                GROUP => self.second = group_second(body).unwrap_or(self.second),
+                layer if LAYERS.contains(&layer) => {
+                    self.read_layer(body);
+                }
                 _ => {}
             }
         }
@@ -72,50 +86,84 @@ impl Headers {
     }
 
     /// None for an empty VOP. 6.2.5: vop_coding_type, modulo_time_base, vop_time_increment, vop_coded.
-    fn coded(&self, body: &[u8]) -> Option<Kind> {
+    fn coded(&mut self, body: &[u8]) -> Option<(Kind, f64)> {
         let mut bits = Bits::new(body);
         let kind = match bits.take(2)? {
             0 => Kind::Intra,
             2 => Kind::Bidirectional,
             _ => Kind::Predicted,
         };
-        while bits.take(1)? == 1 {}
+        let mut seconds = 0u32;
+        while bits.take(1)? == 1 {
+            seconds += 1;
+        }
         bits.take(1)?;
-        bits.take(self.time_increment_bits)?;
+        let increment = f64::from(bits.take(self.time_increment_bits)?) / f64::from(self.resolution.max(1));
+        // Bidirectional VOPs count from the anchor that is shown before them, not from the one coded before them.
+        let second = if kind == Kind::Bidirectional {
+            self.second_before.saturating_add(seconds)
+        } else {
+            self.second_before = self.second;
+            self.second = self.second.saturating_add(seconds);
+            self.second
+        };
         bits.take(1)?;
-        (bits.take(1)? == 1).then_some(kind)
+        (bits.take(1)? == 1).then_some((kind, f64::from(second) + increment))
     }
 
-    /// 6.2.3, up to vop_time_increment_resolution. A layer that ends before is passed over.
-    fn read_layer(&mut self, body: &[u8]) {
-        let read = || -> Option<u32> {
-            let mut bits = Bits::new(body);
-            bits.take(9)?;
-            let version = if bits.take(1)? == 1 { bits.take(7)? >> 3 } else { 1 };
-            const EXTENDED: u32 = 15;
-            if bits.take(4)? == EXTENDED {
-                bits.take(16)?;
-            }
-            if bits.take(1)? == 1 {
-                bits.take(3)?;
-                // vbv_parameters
-                if bits.take(1)? == 1 {
-                    bits.take(32)?;
-                    bits.take(32)?;
-                    bits.take(15)?;
-                }
-            }
-            const GREYSCALE: u32 = 3;
-            if bits.take(2)? == GREYSCALE && version != 1 {
-                bits.take(4)?;
-            }
-            bits.take(1)?;
-            bits.take(16)
-        };
-        if let Some(resolution) = read() {
-            self.time_increment_bits = (u32::BITS - resolution.saturating_sub(1).leading_zeros()).max(1);
+    /// 6.2.3, up to video_object_layer_height. Of a layer that ends before, what it tells is taken.
+    fn read_layer(&mut self, body: &[u8]) -> Option<()> {
+        let mut bits = Bits::new(body);
+        bits.take(9)?;
+        let version = if bits.take(1)? == 1 { bits.take(7)? >> 3 } else { 1 };
+        const EXTENDED: u32 = 15;
+        if bits.take(4)? == EXTENDED {
+            bits.take(16)?;
         }
+        if bits.take(1)? == 1 {
+            bits.take(3)?;
+            // vbv_parameters
+            if bits.take(1)? == 1 {
+                bits.take(32)?;
+                bits.take(32)?;
+                bits.take(15)?;
+            }
+        }
+        const RECTANGULAR: u32 = 0;
+        const GREYSCALE: u32 = 3;
+        let shape = bits.take(2)?;
+        if shape == GREYSCALE && version != 1 {
+            bits.take(4)?;
+        }
+        bits.take(1)?;
+        self.resolution = bits.take(16)?;
+        self.time_increment_bits = (u32::BITS - self.resolution.saturating_sub(1).leading_zeros()).max(1);
+        bits.take(1)?;
+        if bits.take(1)? == 1 {
+            bits.take(self.time_increment_bits)?;
+        }
+        if shape == RECTANGULAR {
+            bits.take(1)?;
+            let width = bits.take(13)?;
+            bits.take(1)?;
+            (self.width, self.height) = (width, bits.take(13)?);
+        }
+        Some(())
     }
+}
+
+/// 6.2.4, group_of_vop: the second at which the group's first shown VOP lies or after which it comes.
+fn group_second(body: &[u8]) -> Option<u32> {
+    let mut bits = Bits::new(body);
+    let (hours, minutes) = (bits.take(5)?, bits.take(6)?);
+    bits.take(1)?;
+    Some((hours * 60 + minutes) * 60 + bits.take(6)?)
+}
+
+/// What comes before the first VOP of a chunk.
+pub fn headers(chunk: &[u8]) -> &[u8] {
+    let vop = start_codes(chunk).find(|(_, code)| *code == VOP);
+    chunk.get(..vop.map_or(chunk.len(), |(place, _)| place)).unwrap_or_default()
 }
 
 /// The colours that a visual object's header tells of (6.2.2, video_signal_type); none where it tells none.
@@ -138,7 +186,7 @@ pub fn colour(headers: &[u8]) -> Option<Colour> {
 }
 
 /// Where start codes lie in `bytes`, with the byte that names each.
-fn start_codes(bytes: &[u8]) -> impl Iterator<Item = (usize, u8)> {
+pub fn start_codes(bytes: &[u8]) -> impl Iterator<Item = (usize, u8)> {
     bytes.windows(4).enumerate().filter_map(|(place, window)| match window {
         [zero, none, one, code] if [*zero, *none, *one] == START_CODE => Some((place, *code)),
         _ => None,

@@ -1,5 +1,5 @@
-//! The browser's video reader: demuxes with mediabunny or our own AVI, decodes with WebCodecs or, where the browser does
-//! not know the codec, in wasm.
+//! The browser's video reader: demuxes with mediabunny or, what it does not read, on its own, decodes with WebCodecs or,
+//! where the browser does not know the codec, in wasm.
 //!
 //! Comes in: a `File`. Goes out: upright RGB frames by timestamp. Reads the container's index, then the packets from
 //! the key packet before the wanted frames to the last of them. Never reads a whole long file.
@@ -24,6 +24,7 @@ use crate::container::{
     avi::{AviVideo, Coding},
     edits::Edits,
     mp4, mpeg4,
+    transport::TransportVideo,
 };
 use crate::dataset::Part;
 use crate::decoders::messages::{Codec, Colour, Matrix, Stream};
@@ -113,6 +114,9 @@ impl VideoReader for BrowserVideo {
         };
         let demuxer = match mediabunny::Demuxer::open(&file).await? {
             Opened::Video(demuxer) => demuxer,
+            other if signature == Signature::MpegTransport => {
+                return Self::open_transport(source).await?.ok_or_else(|| not_opened(other, signature));
+            }
             other => return Err(not_opened(other, signature)),
         };
         let track = demuxer.track().await?;
@@ -198,6 +202,23 @@ impl BrowserVideo {
         video.find_first().await?;
         video.info.seconds = seconds - video.first;
         Ok(video)
+    }
+
+    /// MPEG-4 part 2; none where the stream holds none.
+    async fn open_transport(source: &VideoSource) -> Result<Option<Self>, VideoError> {
+        let Some(transport) = TransportVideo::open(unread(source)?).await? else { return Ok(None) };
+        let first = transport.run_from(0.0).next().await?.ok_or(VideoError::NoFrames)?;
+        let description = mpeg4::headers(&first.data).to_vec();
+        let colour = mpeg4::colour(&description).unwrap_or_default();
+        let decoding = Decoding::Software(Stream { codec: Codec::Mpeg4, description, colour });
+        let (width, height) = (transport.width, transport.height);
+        let info = VideoInfo { seconds: 0.0, width, height, codec: "MPEG-4 part 2".to_string() };
+        let end = transport.end();
+        let (orientation, demuxer) = (Orientation::default(), Demuxer::Transport(transport));
+        let mut video = Self { demuxer, decoding, info, orientation, first: 0.0, hiding: Hiding::None };
+        video.find_first().await?;
+        video.info.seconds = end - video.first;
+        Ok(Some(video))
     }
 
     async fn find_first(&mut self) -> Result<(), VideoError> {

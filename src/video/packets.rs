@@ -1,7 +1,7 @@
 //! A browser's `File` -> its video's packets, whichever container they lie in.
 //!
-//! Comes in: a `File`. Goes out: one [`Demuxer`] over mediabunny's containers and our own AVI, and [`Packet`]s that
-//! either decoder takes. Never decodes.
+//! Comes in: a `File`. Goes out: one [`Demuxer`] over mediabunny's containers and our own, and [`Packet`]s that either
+//! decoder takes. Never decodes.
 
 use js_sys::Uint8Array;
 use web_sys::{EncodedVideoChunk, EncodedVideoChunkInit, EncodedVideoChunkType};
@@ -9,8 +9,12 @@ use web_sys::{EncodedVideoChunk, EncodedVideoChunkInit, EncodedVideoChunkType};
 use super::VideoError;
 use super::hidden::Hiding;
 use super::mediabunny::{self, Reading, damaged};
-use crate::container::avi::{self, AviVideo};
-use crate::container::edits::Edits;
+use crate::container::{
+    self,
+    avi::{self, AviVideo},
+    edits::Edits,
+    transport::{self, TransportVideo},
+};
 
 /// No codec here keeps a frame back behind more than 16 later ones.
 pub const MOST_REORDERED: usize = 17;
@@ -22,12 +26,13 @@ const NEVER: f64 = -1e6;
 pub enum Demuxer {
     Mediabunny(mediabunny::Demuxer, Edits),
     Avi(AviVideo),
+    Transport(TransportVideo),
 }
 
 /// The bytes of one coded picture.
 pub enum Packet {
     Mediabunny(mediabunny::Packet),
-    Avi(avi::Packet),
+    Own(container::Packet),
 }
 
 impl Packet {
@@ -35,7 +40,7 @@ impl Packet {
     pub fn time(&self) -> f64 {
         match self {
             Self::Mediabunny(packet) => packet.timestamp(),
-            Self::Avi(packet) => packet.time,
+            Self::Own(packet) => packet.time,
         }
     }
 
@@ -43,14 +48,14 @@ impl Packet {
     pub fn microseconds(&self) -> f64 {
         match self {
             Self::Mediabunny(packet) => packet.microseconds(),
-            Self::Avi(packet) => (packet.time * 1e6).round(),
+            Self::Own(packet) => (packet.time * 1e6).round(),
         }
     }
 
     pub fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Mediabunny(packet) => packet.data().to_vec(),
-            Self::Avi(packet) => packet.data.clone(),
+            Self::Own(packet) => packet.data.clone(),
         }
     }
 
@@ -58,7 +63,7 @@ impl Packet {
     pub fn chunk(&self) -> Result<EncodedVideoChunk, VideoError> {
         let chunk = match self {
             Self::Mediabunny(packet) => packet.chunk(),
-            Self::Avi(packet) => {
+            Self::Own(packet) => {
                 let kind = if packet.key { EncodedVideoChunkType::Key } else { EncodedVideoChunkType::Delta };
                 let data = Uint8Array::from(packet.data.as_slice());
                 let chunk = EncodedVideoChunkInit::new_with_u8_array(&data, 0, kind);
@@ -74,6 +79,7 @@ impl Packet {
 pub enum Run<'a> {
     Mediabunny { demuxer: &'a mediabunny::Demuxer, edits: &'a Edits, last: Option<mediabunny::Packet>, started: bool },
     Avi(Box<avi::Run<'a>>),
+    Transport(transport::Run<'a>),
 }
 
 impl Demuxer {
@@ -85,6 +91,7 @@ impl Demuxer {
                 Ok(Run::Mediabunny { demuxer, edits, last, started: false })
             }
             Self::Avi(video) => Ok(Run::Avi(Box::new(video.run_from(time).await?))),
+            Self::Transport(video) => Ok(Run::Transport(video.run_from(time))),
         }
     }
 
@@ -93,6 +100,7 @@ impl Demuxer {
     pub async fn times(&self, start: f64, end: f64, most: usize, hiding: Hiding) -> Result<Vec<f64>, VideoError> {
         let (demuxer, edits) = match self {
             Self::Avi(video) => return Ok(video.moments(start..end).await?),
+            Self::Transport(video) => return Ok(video.moments(start..end)),
             Self::Mediabunny(demuxer, edits) => (demuxer, edits),
         };
         let reading = if hiding == Hiding::None { Reading::Times } else { Reading::Data };
@@ -119,7 +127,8 @@ impl Demuxer {
 impl Run<'_> {
     pub async fn next(&mut self) -> Result<Option<Packet>, VideoError> {
         match self {
-            Self::Avi(run) => Ok(run.next().await?.map(Packet::Avi)),
+            Self::Avi(run) => Ok(run.next().await?.map(Packet::Own)),
+            Self::Transport(run) => Ok(run.next().await?.map(Packet::Own)),
             Self::Mediabunny { demuxer, edits, last, started } => {
                 if *started && let Some(current) = last.take() {
                     *last = demuxer.next_packet(&current, Reading::Data).await?;

@@ -1,6 +1,6 @@
 //! An AVI file -> its video's packets, in decoding order, with the times at which they are shown.
 //!
-//! Comes in: a file. Goes out: [`Packet`]s, read as they are asked for ([`AviVideo::run_from`]). Knows OpenDML's index,
+//! Comes in: a file. Goes out: [`Packet`](super::Packet)s, read as they are asked for ([`AviVideo::run_from`]). Knows OpenDML's index,
 //! the old one, and files without. AVI counts chunks and tells no times: a chunk's place in the file is a moment, and
 //! the pictures take the moments in the order in which they are shown. Never decodes.
 
@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use index::{Film, Place};
 use riff::{Blocks, Chunk, number};
-pub use run::{Packet, Run};
+pub use run::Run;
 
 use super::ContainerError;
 use super::mpeg4::{Headers, LONGEST_EMPTY_VOP};

@@ -3,17 +3,8 @@
 use std::collections::VecDeque;
 
 use super::{AviVideo, Coding};
-use crate::container::ContainerError;
 use crate::container::mpeg4::{Headers, Kind, Reorder};
-
-/// The bytes of one coded picture.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Packet {
-    /// When it is shown, in seconds.
-    pub time: f64,
-    pub key: bool,
-    pub data: Vec<u8>,
-}
+use crate::container::{ContainerError, Packet};
 
 /// Packets in decoding order, read as they are asked for.
 pub struct Run<'a> {
