@@ -52,7 +52,7 @@ pub fn DataView() -> impl IntoView {
             } else {
                 view! {
                     <Dropzone takes=Takes::Folder testid="folder-input" label="Choose a folder" on_files on_listing disabled=busy
-                        film=true title="Drop a folder of videos" text="mp4, mov, webm or mkv. Videos stay where they are: nothing is uploaded.">
+                        film=true title="Drop a folder of videos" text="mp4, mov, webm, mkv or avi. Videos stay where they are: nothing is uploaded.">
                         <SampleButton/>
                     </Dropzone>
                     <FolderHelp/>
