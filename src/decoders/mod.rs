@@ -42,7 +42,7 @@ mod session {
             let mut complaint = None;
             let decoder = match stream.codec {
                 Codec::Mpeg4 => Decoder::Mpeg4(Box::new(Mpeg4::new(stream))),
-                Codec::MotionJpeg => Decoder::MotionJpeg(MotionJpeg::default()),
+                Codec::MotionJpeg => Decoder::MotionJpeg(MotionJpeg),
                 Codec::Hevc => Decoder::Hevc(Box::new(Hevc::new(stream, &mut complaint))),
             };
             Self { decoder, complaint }

@@ -13,7 +13,6 @@ const LONGEST_SIDE: usize = 1 << 14;
 const DEFINE_HUFFMAN_TABLES: [u8; 2] = [0xff, 0xc4];
 const START_OF_SCAN: [u8; 2] = [0xff, 0xda];
 
-#[derive(Default)]
 pub struct MotionJpeg;
 
 impl MotionJpeg {

@@ -50,7 +50,7 @@ impl Blocks {
 
     /// The bytes of `range`, which must lie in the file.
     pub async fn read(&self, range: Range<u64>) -> Result<Vec<u8>, FileError> {
-        if let Some(bytes) = self.from_last(&range) {
+        if let Some(bytes) = self.within_last(&range) {
             return Ok(bytes);
         }
         if range.end.saturating_sub(range.start) >= BLOCK || range.end > self.len() {
@@ -58,10 +58,10 @@ impl Blocks {
         }
         let block = self.source.read(range.start..self.len().min(range.start + BLOCK)).await?;
         *self.last.borrow_mut() = (range.start, block);
-        self.from_last(&range).ok_or(FileError::TooShort { length: self.len(), start: range.start, end: range.end })
+        self.within_last(&range).ok_or(FileError::TooShort { length: self.len(), start: range.start, end: range.end })
     }
 
-    fn from_last(&self, range: &Range<u64>) -> Option<Vec<u8>> {
+    fn within_last(&self, range: &Range<u64>) -> Option<Vec<u8>> {
         let last = self.last.borrow();
         let (start, block) = &*last;
         let within = |place: u64| usize::try_from(place.checked_sub(*start)?).ok();
