@@ -95,7 +95,7 @@ async fn a_file_that_cannot_be_used_says_why() {
     assert_eq!(refused("a.mp4", fixture!("sound-only.mp4")).await, VideoError::NoPicture);
     assert!(matches!(refused("a.mp4", fixture!("cut-off.mp4")).await, VideoError::Damaged(_)));
     let avi = b"RIFF\x10\0\0\0AVI LIST\x10\0\0\0hdrlavih";
-    assert_eq!(refused("a.avi", avi).await, VideoError::Container("an AVI file".into()));
+    assert_eq!(refused("a.avi", avi).await, VideoError::Damaged("its headers are missing or broken".into()));
     let mut flipped = fixture!("h264-b-frames.mp4").to_vec();
     // Every codec name in the index, so that no decoder is found.
     for at in 0..flipped.len() - 4 {
