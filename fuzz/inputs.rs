@@ -100,12 +100,11 @@ fn avi(input: &[u8]) {
 /// What the edits make of a time is a time, and `stored` finds the way back.
 fn mp4(input: &[u8]) {
     let source = FileSource::from_bytes(input);
-    let configuration = mp4::configuration(&source).now_or_never().expect("memory is ready at once");
-    assert!(configuration.is_ok_and(|bytes| bytes.len() <= input.len()), "every range lies in the file");
     let (start, movie) =
         mp4::movie(&source).now_or_never().expect("memory is ready at once").expect("it is in the file");
     drop(source);
     assert!(input.get(start as usize..).is_some_and(|rest| rest.starts_with(&movie)));
+    mp4::configuration(&movie);
     assert!(mp4::short_colours(&movie).is_none_or(|place| place < movie.len()));
     assert!(mp4::boxes(input).map(|(_, contents)| contents.len() + 8).sum::<usize>() <= input.len() + 8);
     let edits = Edits::read(&movie);

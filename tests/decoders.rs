@@ -277,10 +277,11 @@ async fn count(mut run: Run<'_>) -> usize {
 
 #[test]
 fn headers_that_lie_in_esds_alone_are_found() {
-    let file = FileSource::from_bytes(fixture!("mpeg4.mp4"));
-    let configuration = block_on(mp4::configuration(&file)).unwrap();
+    let movie = |mp4| block_on(mp4::movie(&FileSource::from_bytes(mp4))).unwrap().1;
+    let movie_of_mpeg4 = movie(fixture!("mpeg4.mp4"));
+    let configuration = mp4::configuration(&movie_of_mpeg4);
     assert!(configuration.starts_with(&[0, 0, 1, 0xb0]), "{configuration:?}");
-    assert!(block_on(mp4::configuration(&FileSource::from_bytes(fixture!("hevc.mp4")))).unwrap().is_empty());
+    assert!(mp4::configuration(&movie(fixture!("hevc.mp4"))).is_empty());
 }
 
 #[test]

@@ -11,10 +11,9 @@ const LONGEST_INDEX: u64 = 256 << 20;
 const PATH: [(&[u8; 4], usize); 7] =
     [(b"trak", 0), (b"mdia", 0), (b"minf", 0), (b"stbl", 0), (b"stsd", 8), (b"mp4v", 78), (b"esds", 4)];
 
-/// Empty where there is none.
-pub async fn configuration(file: &FileSource) -> Result<Vec<u8>, FileError> {
-    let (_, index) = movie(file).await?;
-    Ok(search(&index, &PATH).and_then(specific_info).unwrap_or_default().to_vec())
+/// The first MPEG-4 track's DecoderSpecificInfo, of the contents of the `moov` box; empty where there is none.
+pub fn configuration(movie: &[u8]) -> &[u8] {
+    search(movie, &PATH).and_then(specific_info).unwrap_or_default()
 }
 
 /// Where the contents of the `moov` box start, and the contents; empty where there is none.
@@ -118,7 +117,8 @@ mod tests {
     }
 
     fn found(bytes: &[u8]) -> Vec<u8> {
-        configuration(&FileSource::from_bytes(bytes)).now_or_never().unwrap().unwrap_or_default()
+        let (_, movie) = super::movie(&FileSource::from_bytes(bytes)).now_or_never().unwrap().unwrap_or_default();
+        configuration(&movie).to_vec()
     }
 
     #[test]

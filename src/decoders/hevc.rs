@@ -7,6 +7,7 @@ use rusty_h265::{Decoder, Frame};
 
 use super::colour::{Plane, Planes};
 use super::messages::{Colour, Picture, Stream};
+use super::session::{Decode, Ready};
 
 /// Where the arrays of parameter sets start in an hvcC box.
 const ARRAYS_AT: usize = 22;
@@ -36,13 +37,17 @@ impl Hevc {
         Self { decoder, colour: stream.colour, length_bytes }
     }
 
-    pub fn decode(
-        &mut self,
-        packet: &[u8],
-        time: i64,
-        wanted: &dyn Fn(i64) -> bool,
-        pictures: &mut Vec<Picture>,
-    ) -> Result<(), String> {
+    fn keep(&mut self, ready: &mut Ready<'_>) {
+        while let Ok(frame) = self.decoder.next_frame() {
+            if let Some(time) = frame.pts.filter(|time| (ready.wanted)(*time)) {
+                ready.pictures.extend(picture(&frame, time, self.colour));
+            }
+        }
+    }
+}
+
+impl Decode for Hevc {
+    fn decode(&mut self, packet: &[u8], time: i64, ready: &mut Ready<'_>) -> Result<(), String> {
         let mut decoded = Ok(());
         match self.length_bytes {
             None => decoded = self.decoder.push_annexb(packet, Some(time)),
@@ -52,21 +57,13 @@ impl Hevc {
                 }
             }
         }
-        self.keep(wanted, pictures);
+        self.keep(ready);
         decoded.map_err(|error| error.to_string())
     }
 
-    pub fn flush(&mut self, wanted: &dyn Fn(i64) -> bool, pictures: &mut Vec<Picture>) {
+    fn flush(&mut self, ready: &mut Ready<'_>) {
         self.decoder.flush();
-        self.keep(wanted, pictures);
-    }
-
-    fn keep(&mut self, wanted: &dyn Fn(i64) -> bool, pictures: &mut Vec<Picture>) {
-        while let Ok(frame) = self.decoder.next_frame() {
-            if let Some(time) = frame.pts.filter(|time| wanted(*time)) {
-                pictures.extend(picture(&frame, time, self.colour));
-            }
-        }
+        self.keep(ready);
     }
 }
 

@@ -24,26 +24,35 @@ mod session {
     use super::messages::{Codec, Picture, Stream};
     use super::{hevc::Hevc, motion_jpeg::MotionJpeg, mpeg4::Mpeg4};
 
-    /// Decodes one run of packets, from a key packet on.
-    pub struct Session {
-        decoder: Decoder,
-        /// The first packet that could not be decoded, in the decoder's own words.
-        complaint: Option<String>,
+    /// What one codec's decoder does.
+    pub trait Decode {
+        /// Takes the packet that is shown at `time`, in microseconds; its picture may become ready with a later one.
+        fn decode(&mut self, packet: &[u8], time: i64, ready: &mut Ready<'_>) -> Result<(), String>;
+
+        /// Gives the pictures that were held back.
+        fn flush(&mut self, _ready: &mut Ready<'_>) {}
     }
 
-    enum Decoder {
-        Mpeg4(Box<Mpeg4>),
-        MotionJpeg(MotionJpeg),
-        Hevc(Box<Hevc>),
+    /// The pictures that became ready of those that `wanted` keeps, in the order in which they are shown.
+    pub struct Ready<'a> {
+        pub wanted: &'a dyn Fn(i64) -> bool,
+        pub pictures: Vec<Picture>,
+    }
+
+    /// Decodes one run of packets, from a key packet on.
+    pub struct Session {
+        decoder: Box<dyn Decode>,
+        /// The first packet that could not be decoded, in the decoder's own words.
+        complaint: Option<String>,
     }
 
     impl Session {
         pub fn new(stream: &Stream) -> Self {
             let mut complaint = None;
-            let decoder = match stream.codec {
-                Codec::Mpeg4 => Decoder::Mpeg4(Box::new(Mpeg4::new(stream))),
-                Codec::MotionJpeg => Decoder::MotionJpeg(MotionJpeg),
-                Codec::Hevc => Decoder::Hevc(Box::new(Hevc::new(stream, &mut complaint))),
+            let decoder: Box<dyn Decode> = match stream.codec {
+                Codec::Mpeg4 => Box::new(Mpeg4::new(stream)),
+                Codec::MotionJpeg => Box::new(MotionJpeg),
+                Codec::Hevc => Box::new(Hevc::new(stream, &mut complaint)),
             };
             Self { decoder, complaint }
         }
@@ -51,27 +60,18 @@ mod session {
         /// Takes the packet that is shown at `time`, in microseconds, and gives the pictures that `wanted` keeps of
         /// those that became ready, in the order in which they are shown. A packet that cannot be decoded gives none.
         pub fn decode(&mut self, packet: &[u8], time: i64, wanted: &dyn Fn(i64) -> bool) -> Vec<Picture> {
-            let mut pictures = Vec::new();
-            let decoded = match &mut self.decoder {
-                Decoder::Mpeg4(decoder) => decoder.decode(packet, time, wanted, &mut pictures),
-                Decoder::MotionJpeg(decoder) => decoder.decode(packet, time, wanted, &mut pictures),
-                Decoder::Hevc(decoder) => decoder.decode(packet, time, wanted, &mut pictures),
-            };
-            if let Err(complaint) = decoded {
+            let mut ready = Ready { wanted, pictures: Vec::new() };
+            if let Err(complaint) = self.decoder.decode(packet, time, &mut ready) {
                 self.complaint.get_or_insert(complaint);
             }
-            pictures
+            ready.pictures
         }
 
         /// The pictures that were held back, and what the first undecodable packet suffered from.
         pub fn finish(mut self, wanted: &dyn Fn(i64) -> bool) -> (Vec<Picture>, Option<String>) {
-            let mut pictures = Vec::new();
-            match &mut self.decoder {
-                Decoder::Mpeg4(decoder) => decoder.flush(wanted, &mut pictures),
-                Decoder::MotionJpeg(_) => {}
-                Decoder::Hevc(decoder) => decoder.flush(wanted, &mut pictures),
-            }
-            (pictures, self.complaint)
+            let mut ready = Ready { wanted, pictures: Vec::new() };
+            self.decoder.flush(&mut ready);
+            (ready.pictures, self.complaint)
         }
     }
 }

@@ -7,6 +7,7 @@ use zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOpt
 use zune_jpeg::JpegDecoder;
 
 use super::messages::Picture;
+use super::session::{Decode, Ready};
 
 /// Pictures of more pixels than this a side are damage.
 const LONGEST_SIDE: usize = 1 << 14;
@@ -15,15 +16,9 @@ const START_OF_SCAN: [u8; 2] = [0xff, 0xda];
 
 pub struct MotionJpeg;
 
-impl MotionJpeg {
-    pub fn decode(
-        &mut self,
-        packet: &[u8],
-        time: i64,
-        wanted: &dyn Fn(i64) -> bool,
-        pictures: &mut Vec<Picture>,
-    ) -> Result<(), String> {
-        if !wanted(time) {
+impl Decode for MotionJpeg {
+    fn decode(&mut self, packet: &[u8], time: i64, ready: &mut Ready<'_>) -> Result<(), String> {
+        if !(ready.wanted)(time) {
             return Ok(());
         }
         let options = DecoderOptions::default()
@@ -35,7 +30,7 @@ impl MotionJpeg {
         let mut decoder = JpegDecoder::new_with_options(ZCursor::new(whole.as_slice()), options);
         let rgba = decoder.decode().map_err(|error| error.to_string())?;
         let (width, height) = decoder.dimensions().ok_or("the picture has no size")?;
-        pictures.push(Picture { time: time as f64, width: width as u32, height: height as u32, rgba });
+        ready.pictures.push(Picture { time: time as f64, width: width as u32, height: height as u32, rgba });
         Ok(())
     }
 }
@@ -113,6 +108,6 @@ mod tests {
         assert_eq!(with_tables(&without), [&without[..2], &tables, &without[2..]].concat());
         let with = [0xff, 0xd8, 0xff, 0xc4, 0, 2, 0xff, 0xda, 1];
         assert_eq!(with_tables(&with), with);
-        assert!(MotionJpeg.decode(&without, 0, &|_| true, &mut Vec::new()).is_err());
+        assert!(MotionJpeg.decode(&without, 0, &mut Ready { wanted: &|_| true, pictures: Vec::new() }).is_err());
     }
 }

@@ -6,7 +6,8 @@
 use oxideav_mpeg4video::{DecodeOptions, DecodedFrame, decoder::Mpeg4VideoDecoder};
 
 use super::colour::{Plane, Planes};
-use super::messages::{Colour, Picture, Stream};
+use super::messages::{Colour, Stream};
+use super::session::{Decode, Ready};
 
 pub struct Mpeg4 {
     decoder: Mpeg4VideoDecoder,
@@ -22,27 +23,10 @@ impl Mpeg4 {
         Self { decoder, colour: stream.colour }
     }
 
-    pub fn decode(
-        &mut self,
-        packet: &[u8],
-        time: i64,
-        wanted: &dyn Fn(i64) -> bool,
-        pictures: &mut Vec<Picture>,
-    ) -> Result<(), String> {
-        let frames = self.decoder.decode_with_pts(packet, Some(time)).map_err(|error| error.to_string())?;
-        self.keep(&frames, wanted, pictures);
-        Ok(())
-    }
-
-    pub fn flush(&mut self, wanted: &dyn Fn(i64) -> bool, pictures: &mut Vec<Picture>) {
-        let frames = self.decoder.flush();
-        self.keep(&frames, wanted, pictures);
-    }
-
-    fn keep(&self, frames: &[DecodedFrame], wanted: &dyn Fn(i64) -> bool, pictures: &mut Vec<Picture>) {
+    fn keep(&self, frames: &[DecodedFrame], ready: &mut Ready<'_>) {
         let Some(headers) = self.decoder.vol() else { return };
         for frame in frames {
-            let Some(time) = frame.pts().filter(|time| wanted(*time)) else { continue };
+            let Some(time) = frame.pts().filter(|time| (ready.wanted)(*time)) else { continue };
             let plane = |samples, stride| Plane { samples, stride };
             let chroma_stride = frame.width() / 2;
             let planes = Planes {
@@ -52,7 +36,20 @@ impl Mpeg4 {
                 height: usize::from(headers.height).min(frame.height()),
                 depth: 8,
             };
-            pictures.push(planes.picture(time, self.colour));
+            ready.pictures.push(planes.picture(time, self.colour));
         }
+    }
+}
+
+impl Decode for Mpeg4 {
+    fn decode(&mut self, packet: &[u8], time: i64, ready: &mut Ready<'_>) -> Result<(), String> {
+        let frames = self.decoder.decode_with_pts(packet, Some(time)).map_err(|error| error.to_string())?;
+        self.keep(&frames, ready);
+        Ok(())
+    }
+
+    fn flush(&mut self, ready: &mut Ready<'_>) {
+        let frames = self.decoder.flush();
+        self.keep(&frames, ready);
     }
 }

@@ -2,15 +2,16 @@
 //! where the browser does not know the codec, in wasm.
 //!
 //! Comes in: a `File`. Goes out: upright RGB frames by timestamp. Reads the container's index, then the packets from
-//! the key packet before the wanted frames to the last of them. Never reads a whole long file.
+//! the key packet before the wanted frames to the last of them. A transport stream, and an AVI that lost its index, have
+//! none: opening walks through all of the file, once. Never holds a whole file.
 
-use js_sys::{Array, ArrayBuffer, Object, Reflect, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Object, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Blob, File};
 
 use super::{
-    Frame, VideoError, VideoInfo, VideoReader,
+    Frame, VideoError, VideoInfo, VideoReader, VideoSource,
     codec::{self, is_supported},
     hidden::Hiding,
     mediabunny::{self, Opened, Track, damaged},
@@ -19,6 +20,7 @@ use super::{
     signature::{SIGNATURE_BYTES, Signature},
     software::SoftwareDecoder,
     upright::Orientation,
+    wide_colours::{colour, get},
 };
 use crate::container::{
     avi::{AviVideo, Coding},
@@ -26,48 +28,8 @@ use crate::container::{
     mp4, mpeg4,
     transport::TransportVideo,
 };
-use crate::dataset::Part;
-use crate::decoders::messages::{Codec, Colour, Matrix, Stream};
-use crate::files::{FileError, FileSource};
-
-/// A `File` that the user gave.
-#[derive(Clone, Debug)]
-pub struct VideoSource {
-    key: String,
-    file: File,
-    part: Option<Part>,
-}
-
-impl VideoSource {
-    /// `key` tells this file from every other, and from itself with other contents: its path and size will do.
-    pub fn new(key: impl Into<String>, file: File) -> Self {
-        Self { key: key.into(), file, part: None }
-    }
-
-    /// The same file, of which a part is meant.
-    pub fn of_part(&self, part: Part) -> Self {
-        let key = format!("{}, {} to {} s", self.key, part.start, part.end);
-        Self { key, part: Some(part), ..self.clone() }
-    }
-
-    pub fn part(&self) -> Option<Part> {
-        self.part
-    }
-
-    pub fn key(&self) -> &str {
-        &self.key
-    }
-
-    /// The file's own name.
-    pub fn name(&self) -> String {
-        self.file.name()
-    }
-
-    /// The file's bytes, whatever they are.
-    pub fn bytes(&self) -> Result<FileSource, FileError> {
-        Ok(web_sys::Blob::from(self.file.clone()).into())
-    }
-}
+use crate::decoders::messages::{Codec, Colour, Stream};
+use crate::files::FileSource;
 
 /// One open video.
 pub struct BrowserVideo {
@@ -123,19 +85,15 @@ impl VideoReader for BrowserVideo {
         if track.encrypted {
             return Err(VideoError::Encrypted);
         }
-        let decoding = decoding(&track, source).await?;
+        let decoding = decoding(&track, &movie).await?;
         let Some((width, height)) = track.size else {
             return Err(VideoError::Damaged("it does not say how large its pictures are".into()));
         };
         let (width, height) = track.orientation.turned(width, height);
-        let hiding = Hiding::of(&track.codec);
-        let info = VideoInfo { seconds: 0.0, width, height, codec: track.codec };
         let edits = Edits::read(&movie);
-        let end = edits.end(track.end);
-        let (orientation, demuxer) = (track.orientation, Demuxer::Mediabunny(demuxer, edits));
-        let mut video = Self { demuxer, decoding, info, orientation, first: 0.0, hiding };
-        video.find_first().await?;
-        video.info.seconds = end - video.first;
+        let info = VideoInfo { seconds: edits.end(track.end), width, height, codec: track.codec };
+        let demuxer = Demuxer::Mediabunny(demuxer, edits);
+        let video = Self::new(demuxer, decoding, track.orientation, info).await?;
         if let Demuxer::Mediabunny(demuxer, _) = &video.demuxer
             && !demuxer.ends_whole().await
         {
@@ -183,6 +141,20 @@ impl VideoReader for BrowserVideo {
 }
 
 impl BrowserVideo {
+    /// `info.seconds` is the end of the last picture, in the file's own time.
+    async fn new(
+        demuxer: Demuxer,
+        decoding: Decoding,
+        orientation: Orientation,
+        mut info: VideoInfo,
+    ) -> Result<Self, VideoError> {
+        let hiding = Hiding::of(&info.codec);
+        let earliest = demuxer.times(0.0, f64::INFINITY, MOST_REORDERED, hiding).await?;
+        let first = earliest.into_iter().min_by(f64::total_cmp).ok_or(VideoError::NoFrames)?;
+        info.seconds -= first;
+        Ok(Self { demuxer, decoding, info, orientation, first, hiding })
+    }
+
     async fn open_avi(source: &VideoSource) -> Result<Self, VideoError> {
         let avi = AviVideo::open(unread(source)?).await?.ok_or(VideoError::NoPicture)?;
         let stream = avi.stream();
@@ -195,13 +167,8 @@ impl BrowserVideo {
             Coding::H264 => (h264(&avi).await?, "H.264".to_string()),
             Coding::Other => return Err(VideoError::Codec(stream.codec.clone())),
         };
-        let info = VideoInfo { seconds: 0.0, width: stream.width, height: stream.height, codec };
-        let seconds = avi.seconds();
-        let (orientation, demuxer) = (Orientation::default(), Demuxer::Avi(avi));
-        let mut video = Self { demuxer, decoding, info, orientation, first: 0.0, hiding: Hiding::None };
-        video.find_first().await?;
-        video.info.seconds = seconds - video.first;
-        Ok(video)
+        let info = VideoInfo { seconds: avi.seconds(), width: stream.width, height: stream.height, codec };
+        Self::new(Demuxer::Avi(avi), decoding, Orientation::default(), info).await
     }
 
     /// MPEG-4 part 2; none where the stream holds none.
@@ -212,19 +179,8 @@ impl BrowserVideo {
         let colour = mpeg4::colour(&description).unwrap_or_default();
         let decoding = Decoding::Software(Stream { codec: Codec::Mpeg4, description, colour });
         let (width, height) = (transport.width, transport.height);
-        let info = VideoInfo { seconds: 0.0, width, height, codec: "MPEG-4 part 2".to_string() };
-        let end = transport.end();
-        let (orientation, demuxer) = (Orientation::default(), Demuxer::Transport(transport));
-        let mut video = Self { demuxer, decoding, info, orientation, first: 0.0, hiding: Hiding::None };
-        video.find_first().await?;
-        video.info.seconds = end - video.first;
-        Ok(Some(video))
-    }
-
-    async fn find_first(&mut self) -> Result<(), VideoError> {
-        let earliest = self.demuxer.times(0.0, f64::INFINITY, MOST_REORDERED, self.hiding).await?;
-        self.first = earliest.into_iter().min_by(f64::total_cmp).ok_or(VideoError::NoFrames)?;
-        Ok(())
+        let info = VideoInfo { seconds: transport.end(), width, height, codec: "MPEG-4 part 2".to_string() };
+        Self::new(Demuxer::Transport(transport), decoding, Orientation::default(), info).await.map(Some)
     }
 }
 
@@ -284,7 +240,7 @@ async fn h264(avi: &AviVideo) -> Result<Decoding, VideoError> {
 }
 
 /// The browser's decoder where it has one, else ours.
-async fn decoding(track: &Track, source: &VideoSource) -> Result<Decoding, VideoError> {
+async fn decoding(track: &Track, movie: &[u8]) -> Result<Decoding, VideoError> {
     if let Some(config) = &track.decoder_config
         && is_supported(config).await
     {
@@ -293,36 +249,24 @@ async fn decoding(track: &Track, source: &VideoSource) -> Result<Decoding, Video
     let codec = track.software.ok_or_else(|| VideoError::Codec(track.codec.clone()))?;
     let description = match (codec, &track.decoder_config) {
         (_, Some(config)) => description(config),
-        (Codec::Mpeg4, None) => {
-            let bytes = unread(source)?;
-            // Without one, the stream's headers lie in its packets.
-            mp4::configuration(&bytes).await.unwrap_or_default()
-        }
+        // Without one, the stream's headers lie in its packets.
+        (Codec::Mpeg4, None) => mp4::configuration(movie).to_vec(),
         (_, None) => Vec::new(),
     };
     let told = if codec == Codec::Mpeg4 { mpeg4::colour(&description) } else { None };
-    let colour = told.or_else(|| track.decoder_config.as_ref().map(colour)).unwrap_or_default();
+    let colour = told
+        .or_else(|| track.decoder_config.as_ref().map(|config| colour(&get(config, "colorSpace"))))
+        .unwrap_or_default();
     Ok(Decoding::Software(Stream { codec, description, colour }))
 }
 
 /// A decoder configuration's `description`: a buffer, or a view of one.
 fn description(config: &JsValue) -> Vec<u8> {
-    let value = Reflect::get(config, &"description".into()).unwrap_or_default();
+    let value = get(config, "description");
     if let Some(view) = value.dyn_ref::<Uint8Array>() {
         return view.to_vec();
     }
     value.dyn_ref::<ArrayBuffer>().map(|buffer| Uint8Array::new(buffer).to_vec()).unwrap_or_default()
-}
-
-fn colour(config: &JsValue) -> Colour {
-    let space = Reflect::get(config, &"colorSpace".into()).unwrap_or_default();
-    let field = |name: &str| Reflect::get(&space, &name.into()).unwrap_or_default();
-    let matrix = match field("matrix").as_string().as_deref() {
-        Some("bt709") => Matrix::Bt709,
-        Some("bt2020-ncl") => Matrix::Bt2020,
-        _ => Matrix::Bt601,
-    };
-    Colour { matrix, full_range: field("fullRange").is_truthy() }
 }
 
 fn unread(source: &VideoSource) -> Result<FileSource, VideoError> {

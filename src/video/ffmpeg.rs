@@ -15,11 +15,9 @@ use std::{
 use serde::Deserialize;
 
 use super::{
-    Frame, VideoError, VideoInfo, VideoReader, nearest_frames,
+    Frame, VideoError, VideoInfo, VideoReader, VideoSource, nearest_frames,
     signature::{SIGNATURE_BYTES, Signature},
 };
-use crate::dataset::Part;
-use crate::files::{FileError, FileSource};
 
 /// Two times nearer than this, in seconds, are one: ffprobe prints microseconds.
 const SAME_TIME: f64 = 5e-4;
@@ -27,45 +25,6 @@ const SAME_TIME: f64 = 5e-4;
 const SEEK_FROM: f64 = 1.0;
 /// Decoding starts this long before the first wanted frame.
 const SEEK_MARGIN: f64 = 0.5;
-
-/// A video file on disk.
-#[derive(Clone, Debug, PartialEq)]
-pub struct VideoSource {
-    key: String,
-    path: PathBuf,
-    part: Option<Part>,
-}
-
-impl VideoSource {
-    /// `key` tells this file from every other, and from itself with other contents: its path and size will do.
-    pub fn new(key: impl Into<String>, path: impl Into<PathBuf>) -> Self {
-        Self { key: key.into(), path: path.into(), part: None }
-    }
-
-    /// The same file, of which a part is meant.
-    pub fn of_part(&self, part: Part) -> Self {
-        let key = format!("{}, {} to {} s", self.key, part.start, part.end);
-        Self { key, part: Some(part), ..self.clone() }
-    }
-
-    pub fn part(&self) -> Option<Part> {
-        self.part
-    }
-
-    pub fn key(&self) -> &str {
-        &self.key
-    }
-
-    /// The file's own name.
-    pub fn name(&self) -> String {
-        self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-    }
-
-    /// The file's bytes, whatever they are.
-    pub fn bytes(&self) -> Result<FileSource, FileError> {
-        FileSource::open(&self.path)
-    }
-}
 
 /// One open video: its index, as ffprobe listed it.
 pub struct FfmpegVideo {
@@ -141,7 +100,7 @@ const FRAMES: &str = "frame=best_effort_timestamp_time,pkt_duration_time";
 
 impl VideoReader for FfmpegVideo {
     async fn open(source: &VideoSource) -> Result<Self, VideoError> {
-        let path = source.path.clone();
+        let path = source.file.clone();
         let signature = signature(&path)?;
         if signature.is_no_video() {
             return Err(VideoError::NotAVideo(signature.described().into()));

@@ -12,6 +12,7 @@ pub mod hidden;
 pub mod part;
 pub mod sampler;
 pub mod signature;
+pub mod source;
 pub mod thumbnail;
 pub mod transform;
 pub mod upright;
@@ -33,9 +34,10 @@ mod software;
 mod wide_colours;
 
 #[cfg(target_family = "wasm")]
-pub use browser::{BrowserVideo as Video, VideoSource};
+pub use browser::BrowserVideo as Video;
 #[cfg(not(target_family = "wasm"))]
-pub use ffmpeg::{FfmpegVideo as Video, VideoSource};
+pub use ffmpeg::FfmpegVideo as Video;
+pub use source::VideoSource;
 
 use crate::container::ContainerError;
 

@@ -26,12 +26,7 @@ pub async fn copy(frame: &VideoFrame, width: u32, height: u32) -> Option<Vec<u8>
         "I420P12" => 12,
         _ => return None,
     };
-    let matrix = match told("matrix").as_str() {
-        "bt709" => Matrix::Bt709,
-        "bt2020-ncl" => Matrix::Bt2020,
-        _ => Matrix::Bt601,
-    };
-    let colour = Colour { matrix, full_range: get(&space, "fullRange").is_truthy() };
+    let colour = colour(&space);
     let buffer = Uint8Array::new_with_length(frame.allocation_size().ok()?);
     let layouts = JsFuture::from(frame.copy_to_with_u8_array(&buffer)).await.ok()?.unchecked_into::<Array>();
     let bytes = buffer.to_vec();
@@ -61,6 +56,17 @@ fn planes<S: Copy + Into<i32>>(
     Some(Planes { luma: plane(0)?, chroma, width, height, depth }.picture(0, colour).rgba)
 }
 
-fn get(object: &JsValue, name: &str) -> JsValue {
+/// Of a `VideoColorSpace`.
+pub fn colour(space: &JsValue) -> Colour {
+    let matrix = match get(space, "matrix").as_string().as_deref() {
+        Some("bt709") => Matrix::Bt709,
+        Some("bt2020-ncl") => Matrix::Bt2020,
+        _ => Matrix::Bt601,
+    };
+    Colour { matrix, full_range: get(space, "fullRange").is_truthy() }
+}
+
+/// A field of an object; nothing where it has none.
+pub fn get(object: &JsValue, name: &str) -> JsValue {
     Reflect::get(object, &name.into()).unwrap_or_default()
 }

@@ -1,8 +1,8 @@
 //! An AVI file -> its video's packets, in decoding order, with the times at which they are shown.
 //!
-//! Comes in: a file. Goes out: [`Packet`](super::Packet)s, read as they are asked for ([`AviVideo::run_from`]). Knows OpenDML's index,
-//! the old one, and files without. AVI counts chunks and tells no times: a chunk's place in the file is a moment, and
-//! the pictures take the moments in the order in which they are shown. Never decodes.
+//! Comes in: a file. Goes out: [`Packet`](super::Packet)s, read as they are asked for ([`AviVideo::run_from`]). Knows
+//! OpenDML's index, the old one, and files without. AVI counts chunks and tells no times: a chunk's place in the file is
+//! a moment, and the pictures take the moments in the order in which they are shown. Never decodes.
 
 mod index;
 mod riff;

@@ -104,13 +104,19 @@ impl Run<'_> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
-    use pollster::block_on;
 
     const FIXTURE: &[u8] = include_bytes!("../../../tests/fixtures/video/transport.ts");
 
     /// A stamp before a packet may start as packets do.
     const LIKE_A_PACKET: u8 = 0x47;
+
+    /// What a future gives that waits for nothing.
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        future.now_or_never().unwrap()
+    }
 
     fn packets(video: &TransportVideo) -> Vec<Packet> {
         let mut run = video.run_from(f64::NEG_INFINITY);
