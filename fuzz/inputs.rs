@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use cliptune::container::avi::AviVideo;
 use cliptune::container::edits::Edits;
+use cliptune::container::matroska;
 use cliptune::container::mp4;
 use cliptune::container::mpeg4::{Headers, Kind, Reorder, colour};
+use cliptune::container::transport::{Opened, TransportVideo};
 use cliptune::dataset::labelling::{Groups, Labelling, Labels};
 use cliptune::dataset::list;
 use cliptune::dataset::listing::Listing;
@@ -74,6 +76,8 @@ pub fn containers(input: &[u8]) {
     avi(input);
     mp4(input);
     mpeg4(input);
+    transport(input);
+    matroska::is_encrypted(input);
 }
 
 /// A run hands out no more bytes than the file holds, and every picture has a time.
@@ -97,6 +101,25 @@ fn avi(input: &[u8]) {
     }
 }
 
+/// A run hands out no more bytes than the file holds, and every picture has a time of its own run.
+fn transport(input: &[u8]) {
+    let opened = TransportVideo::open(FileSource::from_bytes(input)).now_or_never().expect("memory is ready at once");
+    let Ok(Opened::Mpeg4(video)) = opened else { return };
+    let moments = video.moments(f64::NEG_INFINITY..f64::INFINITY);
+    assert!(moments.is_sorted() && moments.iter().all(|moment| moment.is_finite()));
+    assert!(moments.last().is_none_or(|last| *last <= video.end()), "the last picture comes before the end");
+    let middle = moments.get(moments.len() / 2).copied().unwrap_or_default();
+    drop(moments);
+    for seconds in [f64::NEG_INFINITY, middle, video.end()] {
+        let mut run = video.run_from(seconds);
+        let mut bytes = 0;
+        while let Ok(Some(packet)) = run.next().now_or_never().expect("memory is ready at once") {
+            bytes += packet.data.len();
+        }
+        assert!(bytes <= input.len(), "packets of {bytes} bytes");
+    }
+}
+
 /// What the edits make of a time is a time, and `stored` finds the way back.
 fn mp4(input: &[u8]) {
     let source = FileSource::from_bytes(input);
@@ -105,6 +128,7 @@ fn mp4(input: &[u8]) {
     drop(source);
     assert!(input.get(start as usize..).is_some_and(|rest| rest.starts_with(&movie)));
     mp4::configuration(&movie);
+    mp4::is_encrypted(&movie);
     assert!(mp4::short_colours(&movie).is_none_or(|place| place < movie.len()));
     assert!(mp4::boxes(input).map(|(_, contents)| contents.len() + 8).sum::<usize>() <= input.len() + 8);
     let edits = Edits::read(&movie);

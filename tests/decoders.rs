@@ -7,7 +7,7 @@ use std::process::Command;
 use cliptune::container::{
     avi::{AviVideo, Coding, Run},
     mp4,
-    transport::TransportVideo,
+    transport::{Opened, TransportVideo},
 };
 use cliptune::decoders::{
     Session,
@@ -123,11 +123,11 @@ async fn compare(path: &PathBuf) -> Option<String> {
 
 async fn compare_transport(path: &PathBuf) -> Option<String> {
     match TransportVideo::open(FileSource::open(path).unwrap()).await {
-        Ok(Some(video)) => {
+        Ok(Opened::Mpeg4(video)) => {
             let moments = video.moments(0.0..f64::INFINITY);
             differences(path, &moments, transport_pictures(&video, 0.0).await).await
         }
-        Ok(None) => None,
+        Ok(_) => None,
         Err(error) => Some(error.to_string()),
     }
 }
@@ -208,7 +208,7 @@ fn packed_b_frames_decode_as_those_that_are_not() {
 #[test]
 fn mpeg4_in_a_transport_stream_decodes_as_ffmpeg_decodes_it_from_any_picture_on() {
     let file = FileSource::from_bytes(fixture!("transport.ts"));
-    let video = block_on(TransportVideo::open(file)).unwrap().unwrap();
+    let Opened::Mpeg4(video) = block_on(TransportVideo::open(file)).unwrap() else { panic!("it holds MPEG-4") };
     let moments = video.moments(0.0..f64::INFINITY);
     let (all, complaint) = block_on(transport_pictures(&video, 0.0));
     for wanted in &all {

@@ -1,11 +1,13 @@
 //! Containers, as far as mediabunny does not read them.
 //!
 //! Comes in: a file. Goes out: AVI's packets ([`avi`]) and those of MPEG-4 in transport streams ([`transport`]) in
-//! decoding order with times and key flags, VOPs out of packed chunks ([`mpeg4`]), and of mp4 what decoding MPEG-4 takes
-//! ([`mp4`]) and which pictures are shown ([`edits`]). Plain Rust over [`crate::files`]: fuzzed, and never decodes.
+//! decoding order with times and key flags, VOPs out of packed chunks ([`mpeg4`]), of mp4 what decoding MPEG-4 takes
+//! ([`mp4`]) and which pictures are shown ([`edits`]), and of Matroska what is encrypted ([`matroska`]). Plain Rust over
+//! [`crate::files`]: fuzzed, and never decodes.
 
 pub mod avi;
 pub mod edits;
+pub mod matroska;
 pub mod mp4;
 pub mod mpeg4;
 pub mod transport;

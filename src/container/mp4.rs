@@ -1,27 +1,40 @@
 //! An mp4 file -> what mediabunny does not tell of its index.
 //!
-//! Comes in: a file. Goes out: the index's boxes, and the DecoderSpecificInfo of `mp4v`'s `esds` box (ISO/IEC 14496-1,
-//! 7.2.6.7), in which many files keep the only copy of MPEG-4's headers. Never reads pictures.
+//! Comes in: a file. Goes out: the index's boxes, whether its pictures are encrypted, and the DecoderSpecificInfo of
+//! `mp4v`'s `esds` box (ISO/IEC 14496-1, 7.2.6.7), in which many files keep the only copy of MPEG-4's headers. Never reads
+//! pictures.
 
 use crate::files::{FileError, FileSource};
 
 /// An index larger than this is damage.
 const LONGEST_INDEX: u64 = 256 << 20;
-/// Boxes with boxes in them, on the way to `esds`, and the bytes before those.
-const PATH: [(&[u8; 4], usize); 7] =
-    [(b"trak", 0), (b"mdia", 0), (b"minf", 0), (b"stbl", 0), (b"stsd", 8), (b"mp4v", 78), (b"esds", 4)];
+/// The index comes after so many boxes at the most: each costs a read, and a box may have no more than eight bytes.
+const MOST_BOXES: usize = 4096;
+/// Boxes with boxes in them, on the way to a track's kinds of pictures, and the bytes before those.
+const KINDS: [(&[u8; 4], usize); 5] = [(b"trak", 0), (b"mdia", 0), (b"minf", 0), (b"stbl", 0), (b"stsd", 8)];
+/// From there to MPEG-4's headers.
+const MPEG4: [(&[u8; 4], usize); 2] = [(b"mp4v", 78), (b"esds", 4)];
 
 /// The first MPEG-4 track's DecoderSpecificInfo, of the contents of the `moov` box; empty where there is none.
 pub fn configuration(movie: &[u8]) -> &[u8] {
-    search(movie, &PATH).and_then(specific_info).unwrap_or_default()
+    search(movie, &[KINDS.as_slice(), &MPEG4].concat()).and_then(specific_info).unwrap_or_default()
+}
+
+/// Whether a track of the `moov` box has encrypted pictures (ISO/IEC 23001-7, 4.1). mediabunny takes them for others.
+pub fn is_encrypted(movie: &[u8]) -> bool {
+    search(movie, &[KINDS.as_slice(), &[(b"encv", 0)]].concat()).is_some()
 }
 
 /// Where the contents of the `moov` box start, and the contents; empty where there is none.
 pub async fn movie(file: &FileSource) -> Result<(u64, Vec<u8>), FileError> {
     let mut at = 0u64;
-    while at.saturating_add(8) <= file.len() {
-        let head = file.read(at..file.len().min(at.saturating_add(16))).await?;
-        let Some((name, contents, length)) = header(&head, file.len() - at) else { break };
+    for _ in 0..MOST_BOXES {
+        let rest = file.len().saturating_sub(at);
+        if rest < 8 {
+            break;
+        }
+        let head = file.read(at..at + rest.min(16)).await?;
+        let Some((name, contents, length)) = header(&head, rest) else { break };
         let end = at.saturating_add(length);
         if &name == b"moov" && length - contents <= LONGEST_INDEX {
             return Ok((at + contents, file.read(at + contents..end.min(file.len())).await?));
@@ -112,13 +125,33 @@ mod tests {
         let info = [5, 0x80, 0x80, 0x80, 3, 7, 8, 9];
         let decoder = [[4, 13 + 8].as_slice(), &[0; 13], &info].concat();
         let stream = [[3, 3 + 23].as_slice(), &[0, 1, 0], &decoder].concat();
-        let inner = PATH.iter().rev().fold(stream, |inner, (name, before)| boxed(name, *before, &inner));
+        let inner = KINDS.iter().chain(&MPEG4).rev().fold(stream, |inner, (name, before)| boxed(name, *before, &inner));
         [boxed(b"ftyp", 4, &[]), boxed(b"mdat", 0, &[1; 9]), boxed(b"moov", 0, &inner)].concat()
     }
 
     fn found(bytes: &[u8]) -> Vec<u8> {
         let (_, movie) = super::movie(&FileSource::from_bytes(bytes)).now_or_never().unwrap().unwrap_or_default();
         configuration(&movie).to_vec()
+    }
+
+    #[test]
+    fn an_index_behind_more_boxes_than_a_file_has_is_none() {
+        let behind = |count: usize| [boxed(b"free", 0, &[]).repeat(count), movie()].concat();
+        // Before the index of `movie` lie two boxes of its own.
+        assert_eq!(found(&behind(MOST_BOXES - 3)), [7, 8, 9]);
+        assert!(found(&behind(MOST_BOXES - 2)).is_empty());
+        let begun = std::time::Instant::now();
+        assert!(found(&behind(4_000_000)).is_empty());
+        assert!(begun.elapsed().as_secs_f64() < 1.0, "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn encrypted_pictures_are_told_from_others() {
+        let track = |kind: &[u8; 4]| {
+            KINDS.iter().rev().fold(boxed(kind, 78, &[]), |inner, (name, before)| boxed(name, *before, &inner))
+        };
+        assert!(is_encrypted(&[track(b"enca"), track(b"encv")].concat()));
+        assert!(!is_encrypted(&[track(b"enca"), track(b"avc1")].concat()));
     }
 
     #[test]

@@ -25,8 +25,8 @@ use super::{
 use crate::container::{
     avi::{AviVideo, Coding},
     edits::Edits,
-    mp4, mpeg4,
-    transport::TransportVideo,
+    matroska, mp4, mpeg4,
+    transport::{self, TransportVideo},
 };
 use crate::decoders::messages::{Codec, Colour, Stream};
 use crate::files::FileSource;
@@ -70,21 +70,20 @@ impl VideoReader for BrowserVideo {
             Signature::Mp4 => mp4::movie(&unread(source)?).await.unwrap_or_default(),
             _ => (0, Vec::new()),
         };
+        if mp4::is_encrypted(&movie) {
+            return Err(VideoError::Encrypted);
+        }
         let file = match mp4::short_colours(&movie) {
             Some(place) => without(&source.file, start + place as u64).map_err(|error| damaged(&error))?,
             None => source.file.clone().into(),
         };
         let demuxer = match mediabunny::Demuxer::open(&file).await? {
             Opened::Video(demuxer) => demuxer,
-            other if signature == Signature::MpegTransport => {
-                return Self::open_transport(source).await?.ok_or_else(|| not_opened(other, signature));
-            }
+            _ if signature == Signature::MpegTransport => return Self::open_transport(source).await,
+            _ if signature == Signature::Matroska && is_encrypted(source).await? => return Err(VideoError::Encrypted),
             other => return Err(not_opened(other, signature)),
         };
         let track = demuxer.track().await?;
-        if track.encrypted {
-            return Err(VideoError::Encrypted);
-        }
         let decoding = decoding(&track, &movie).await?;
         let Some((width, height)) = track.size else {
             return Err(VideoError::Damaged("it does not say how large its pictures are".into()));
@@ -171,16 +170,20 @@ impl BrowserVideo {
         Self::new(Demuxer::Avi(avi), decoding, Orientation::default(), info).await
     }
 
-    /// MPEG-4 part 2; none where the stream holds none.
-    async fn open_transport(source: &VideoSource) -> Result<Option<Self>, VideoError> {
-        let Some(transport) = TransportVideo::open(unread(source)?).await? else { return Ok(None) };
+    /// One in which mediabunny found no picture: it passes over MPEG-4 part 2 without a word.
+    async fn open_transport(source: &VideoSource) -> Result<Self, VideoError> {
+        let transport = match TransportVideo::open(unread(source)?).await? {
+            transport::Opened::Mpeg4(transport) => transport,
+            transport::Opened::Other(codec) => return Err(VideoError::Codec(codec.into())),
+            transport::Opened::NoPicture => return Err(VideoError::NoPicture),
+        };
         let first = transport.run_from(0.0).next().await?.ok_or(VideoError::NoFrames)?;
         let description = mpeg4::headers(&first.data).to_vec();
         let colour = mpeg4::colour(&description).unwrap_or_default();
         let decoding = Decoding::Software(Stream { codec: Codec::Mpeg4, description, colour });
         let (width, height) = (transport.width, transport.height);
         let info = VideoInfo { seconds: transport.end(), width, height, codec: "MPEG-4 part 2".to_string() };
-        Self::new(Demuxer::Transport(transport), decoding, Orientation::default(), info).await.map(Some)
+        Self::new(Demuxer::Transport(transport), decoding, Orientation::default(), info).await
     }
 }
 
@@ -292,9 +295,14 @@ async fn signature(file: &File) -> Result<Signature, VideoError> {
     Ok(Signature::of(&Uint8Array::new(&bytes).to_vec()))
 }
 
+async fn is_encrypted(source: &VideoSource) -> Result<bool, VideoError> {
+    let file = unread(source)?;
+    let head = file.read(0..file.len().min(matroska::HEAD)).await;
+    Ok(matroska::is_encrypted(&head.map_err(|error| VideoError::Unreadable(error.to_string()))?))
+}
+
 fn not_opened(opened: Opened, signature: Signature) -> VideoError {
     match (opened, signature) {
-        // mediabunny passes over tracks of other kinds in a transport stream without a word.
         (Opened::OtherTracks, Signature::Mp4 | Signature::Matroska) => VideoError::NoPicture,
         (_, Signature::Mp4 | Signature::Matroska) => {
             VideoError::Damaged("its index is missing, as when a recording or a download broke off".into())

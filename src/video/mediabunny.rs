@@ -131,7 +131,6 @@ pub struct Track {
     pub codec: String,
     /// Which of the wasm decoders decodes it.
     pub software: Option<Codec>,
-    pub encrypted: bool,
     /// Width and height in pixels, as stored.
     pub size: Option<(u32, u32)>,
     pub orientation: Orientation,
@@ -197,7 +196,6 @@ impl Demuxer {
         let height = track.coded_height().await.map_err(|error| damaged(&error))?.as_f64().unwrap_or(0.0);
         let end = track.compute_duration().await.map_err(|error| damaged(&error))?.as_f64().unwrap_or(0.0);
         Ok(Track {
-            encrypted: internal.as_string().as_deref() == Some("encv"),
             size: (width >= 1.0 && height >= 1.0).then_some((width as u32, height as u32)),
             decoder_config: config.is_object().then_some(config),
             software: software(codec.as_deref(), &internal),
@@ -249,7 +247,7 @@ fn packet(value: JsValue) -> Option<Packet> {
     value.is_object().then(|| value.unchecked_into())
 }
 
-/// mediabunny's own words, in short.
+/// What an error comes to: mediabunny's own words are for developers.
 pub fn damaged(error: &JsValue) -> VideoError {
     let name = Reflect::get(error, &"name".into()).ok().and_then(|name| name.as_string()).unwrap_or_default();
     let message = Reflect::get(error, &"message".into()).ok().and_then(|message| message.as_string());
@@ -257,8 +255,11 @@ pub fn damaged(error: &JsValue) -> VideoError {
     if name == "NotReadableError" || name == "NotFoundError" {
         return VideoError::Unreadable(message.trim_end_matches('.').to_string());
     }
-    let first_line = message.lines().next().unwrap_or_default().trim_end_matches('.');
-    VideoError::Damaged(if first_line.is_empty() { "it cannot be read".into() } else { first_line.to_string() })
+    // A fragment whose index lies in another file.
+    if message.starts_with("\"moof\" box encountered") {
+        return VideoError::PieceOfStream;
+    }
+    VideoError::Damaged("what it says of its pictures makes no sense".into())
 }
 
 pub fn set(object: &Object, name: &str, value: &JsValue) {

@@ -80,6 +80,11 @@ pub enum VideoError {
     Codec(String),
     #[error("The video is encrypted. Use a copy without copy protection.")]
     Encrypted,
+    #[error(
+        "This is one piece of a stream, without the start that says how to decode it. Save the whole video, or leave it \
+         out."
+    )]
+    PieceOfStream,
     #[error("The file is cut off or damaged: {0}. Copy it again, or leave it out.")]
     Damaged(String),
     #[error(

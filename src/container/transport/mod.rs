@@ -10,7 +10,7 @@ mod packets;
 use std::ops::Range;
 
 use index::{Index, Unit};
-use packets::Packets;
+use packets::{Held, Packets};
 
 use super::{ContainerError, Packet};
 use crate::files::FileSource;
@@ -19,6 +19,10 @@ use crate::files::FileSource;
 const TICKS: f64 = 90_000.0;
 /// Two times nearer than this, in seconds, are one.
 const SAME_MOMENT: f64 = 0.5 / TICKS;
+/// A packet has room for thirty VOPs of nothing, each of which would be kept; what is real has far less than one.
+const UNITS_OF_A_PACKET: usize = 2;
+/// And so many more, for the start of a file.
+const UNITS_BESIDE: usize = 64;
 
 /// The MPEG-4 stream of one open file.
 #[derive(Debug)]
@@ -37,16 +41,37 @@ pub struct Run<'a> {
     units: std::slice::Iter<'a, Unit>,
 }
 
+/// What opening a file led to.
+#[derive(Debug)]
+pub enum Opened {
+    Mpeg4(TransportVideo),
+    /// A video of a codec of this name, which nobody here reads.
+    Other(&'static str),
+    NoPicture,
+}
+
 impl TransportVideo {
-    /// Walks through the file. None where it holds no MPEG-4 part 2 stream.
-    pub async fn open(source: FileSource) -> Result<Option<Self>, ContainerError> {
+    /// Walks through the file, where it holds MPEG-4 part 2.
+    pub async fn open(source: FileSource) -> Result<Opened, ContainerError> {
         let mut packets = Packets::open(source).await?;
-        let Some(stream) = packets.mpeg4_stream().await? else { return Ok(None) };
+        let stream = match packets.held().await? {
+            Some(Held::Mpeg4(stream)) => stream,
+            Some(Held::Other(codec)) => return Ok(Opened::Other(codec)),
+            Some(Held::NoPicture) => return Ok(Opened::NoPicture),
+            // mediabunny would have found a picture.
+            Some(Held::Common) => return Err(ContainerError::Damaged("it holds no whole picture")),
+            None => return Err(ContainerError::Damaged("it does not say what it holds")),
+        };
         packets.rewind();
         let mut index = Index::default();
+        let mut most = UNITS_BESIDE;
         while let Some(packet) = packets.next().await? {
             if packet.stream() == stream {
                 index.add(&packet);
+                most += UNITS_OF_A_PACKET;
+                if index.units.len() > most {
+                    return Err(ContainerError::Damaged("it holds more pictures than its packets can"));
+                }
             }
         }
         index.finish();
@@ -54,15 +79,18 @@ impl TransportVideo {
         if width == 0 || height == 0 {
             return Err(ContainerError::Damaged("it does not say how large its pictures are"));
         }
-        Ok(Some(Self { packets, stream, units: index.units, width, height }))
+        Ok(Opened::Mpeg4(Self { packets, stream, units: index.units, width, height }))
     }
 
     /// The end of the last picture, which is shown as long as the one before it.
     pub fn end(&self) -> f64 {
-        match self.moments(f64::NEG_INFINITY..f64::INFINITY).as_slice() {
-            [.., before, last] => 2.0 * last - before,
-            [only] => *only,
-            [] => 0.0,
+        let none = (f64::NEG_INFINITY, f64::NEG_INFINITY);
+        let (before, last) =
+            self.units.iter().fold(none, |(before, last), unit| (before.max(unit.time.min(last)), last.max(unit.time)));
+        match (before.is_finite(), last.is_finite()) {
+            (true, true) => 2.0 * last - before,
+            (false, true) => last,
+            _ => 0.0,
         }
     }
 
@@ -107,6 +135,7 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+    use crate::container::mpeg4::{self, VOP};
 
     const FIXTURE: &[u8] = include_bytes!("../../../tests/fixtures/video/transport.ts");
 
@@ -123,8 +152,15 @@ mod tests {
         std::iter::from_fn(|| block_on(run.next()).unwrap()).collect()
     }
 
+    fn opened(bytes: &[u8]) -> Result<Opened, ContainerError> {
+        block_on(TransportVideo::open(FileSource::from_bytes(bytes)))
+    }
+
     fn open(bytes: &[u8]) -> TransportVideo {
-        block_on(TransportVideo::open(FileSource::from_bytes(bytes))).unwrap().unwrap()
+        match opened(bytes) {
+            Ok(Opened::Mpeg4(video)) => video,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// The fixture's tables, and then `stream`, cut into PES packets at `cuts`, each with the time of the first VOP
@@ -219,9 +255,33 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_sound_or_of_another_codec_says_so() {
+        // Its map comes again and again.
+        let entry = [0x10, 0xe1, 0x00];
+        let with = |kind: u8| {
+            let mut bytes = FIXTURE.to_vec();
+            let places = FIXTURE.windows(3).enumerate().filter(|(_, bytes)| *bytes == entry);
+            places.for_each(|(place, _)| bytes[place] = kind);
+            bytes
+        };
+        assert!(matches!(opened(&with(0x03)), Ok(Opened::NoPicture)));
+        assert!(matches!(opened(&with(0x02)), Ok(Opened::Other("MPEG-2"))));
+        assert!(matches!(opened(&with(0x1b)), Err(ContainerError::Damaged("it holds no whole picture"))));
+        assert!(matches!(opened(&FIXTURE[3 * 188..5 * 188]), Err(ContainerError::Damaged(_))));
+    }
+
+    #[test]
+    fn packets_full_of_pictures_of_nothing_take_no_more_memory_than_others() {
+        let headers = mpeg4::headers(&packets(&open(FIXTURE))[0].data).to_vec();
+        let vops = [&[0, 0, 1, VOP, 0x10, 0xff], [0, 0, 1, VOP, 0x50, 0xff].repeat(20_000).as_slice()].concat();
+        let file = transport(&[headers, vops].concat(), &[(0, Some(0))], false);
+        assert!(matches!(opened(&file), Err(ContainerError::Damaged("it holds more pictures than its packets can"))));
+    }
+
+    #[test]
     fn damaged_files_end_or_are_refused() {
         let read = |bytes: Vec<u8>| {
-            if let Ok(Some(video)) = block_on(TransportVideo::open(FileSource::from_bytes(bytes))) {
+            if let Ok(Opened::Mpeg4(video)) = opened(&bytes) {
                 assert!(packets(&video).len() <= 30);
             }
         };

@@ -1,7 +1,7 @@
 //! A transport stream's packets (ISO/IEC 13818-1, 2.4) -> its tables, and the bytes of one stream.
 //!
-//! Comes in: a file of 188-byte packets, or of 192 with a time stamp before each. Goes out: [`Packet`]s, and which
-//! stream is MPEG-4 video. Reads in blocks, finds its way back after damage, and believes no length.
+//! Comes in: a file of 188-byte packets, or of 192 with a time stamp before each. Goes out: [`Packet`]s, and what the
+//! programs hold. Reads in blocks, finds its way back after damage, and believes no length.
 
 use crate::files::{FileError, FileSource};
 
@@ -12,6 +12,8 @@ const SYNC: u8 = 0x47;
 const BLOCK: u64 = 256 << 10;
 /// The tables come again and again; a file whose first bytes have none is not searched to its end.
 const LONGEST_SEARCH: u64 = 16 << 20;
+/// Programs that are looked for; whole multiplexes have some tens.
+const MOST_PROGRAMS: usize = 256;
 /// Bits of a packet identifier.
 const IDENTIFIER: u16 = 0x1fff;
 
@@ -23,6 +25,18 @@ pub struct Packets {
     stride: u64,
     next: u64,
     block: (u64, Vec<u8>),
+}
+
+/// What a program holds, by its map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Held {
+    NoPicture,
+    /// A video of a codec that mediabunny reads.
+    Common,
+    /// A video of a codec of this name, which nobody here reads.
+    Other(&'static str),
+    /// The first stream of MPEG-4 part 2.
+    Mpeg4(u16),
 }
 
 pub struct Packet {
@@ -68,11 +82,11 @@ impl Packets {
         block.get(usize::try_from(place.checked_sub(*start)?).ok()?..)?.first_chunk().copied()
     }
 
-    /// The identifier of the first MPEG-4 part 2 stream (2.4.4: program association, program map); none where there
-    /// is none.
-    pub async fn mpeg4_stream(&mut self) -> Result<Option<u16>, FileError> {
+    /// What the programs hold (2.4.4: program association, program map); none where there is no map.
+    pub async fn held(&mut self) -> Result<Option<Held>, FileError> {
         const ASSOCIATION: u16 = 0;
         let mut tables = vec![(ASSOCIATION, Vec::new())];
+        let mut held = None;
         while self.next < LONGEST_SEARCH
             && let Some(packet) = self.next().await?
         {
@@ -88,15 +102,19 @@ impl Packets {
             section.clear();
             if packet.stream() == ASSOCIATION {
                 for map in programs(&whole) {
-                    if !tables.iter().any(|(table, _)| *table == map) {
+                    if tables.len() <= MOST_PROGRAMS && !tables.iter().any(|(table, _)| *table == map) {
                         tables.push((map, Vec::new()));
                     }
                 }
-            } else if let Some(stream) = mpeg4_of(&whole) {
-                return Ok(Some(stream));
+                continue;
+            }
+            held = held.max(Some(held_by(&whole)));
+            // Mostly there is one program, and its map comes again and again.
+            if held > Some(Held::NoPicture) {
+                break;
             }
         }
-        Ok(None)
+        Ok(held)
     }
 }
 
@@ -156,18 +174,27 @@ fn programs(section: &[u8]) -> impl Iterator<Item = u16> {
     entries.filter(|entry| number(entry, 0) != Some(0)).filter_map(|entry| Some(number(entry, 2)? & IDENTIFIER))
 }
 
-/// The first MPEG-4 part 2 stream of a program map section.
-fn mpeg4_of(section: &[u8]) -> Option<u16> {
+/// What a program map section lists (2.4.4.8 and table 2-34).
+fn held_by(section: &[u8]) -> Held {
     const HEAD: usize = 12;
-    const MPEG4: u8 = 0x10;
-    let mut at = HEAD + usize::from(number(section, 10)? & 0xfff);
-    loop {
-        let stream = number(section, at + 1)? & IDENTIFIER;
-        if section.get(at) == Some(&MPEG4) {
-            return Some(stream);
+    let length = |place| number(section, place).map_or(usize::MAX, |number| usize::from(number & 0xfff));
+    let mut at = length(10).saturating_add(HEAD);
+    let mut held = Held::NoPicture;
+    while let (Some(kind), Some(stream)) = (section.get(at), number(section, at.saturating_add(1))) {
+        held = held.max(match kind {
+            0x01 => Held::Other("MPEG-1"),
+            0x02 => Held::Other("MPEG-2"),
+            0x10 => Held::Mpeg4(stream & IDENTIFIER),
+            0x1b | 0x24 => Held::Common,
+            0xea => Held::Other("VC-1"),
+            _ => Held::NoPicture,
+        });
+        if matches!(held, Held::Mpeg4(_)) {
+            break;
         }
-        at += 5 + usize::from(number(section, at + 3)? & 0xfff);
+        at = length(at.saturating_add(3)).saturating_add(at + 5);
     }
+    held
 }
 
 /// The big-endian number of 16 bits at `place`.
