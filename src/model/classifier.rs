@@ -7,6 +7,7 @@ use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, activation::log_softmax};
 
 use super::config::VideoMaeConfig;
+use super::dropping::Dropping;
 use super::embedding::Embeddings;
 use super::encoder::EncoderLayer;
 use super::weights;
@@ -58,19 +59,32 @@ impl VideoMae {
 
     /// [B, T, C, H, W] -> [B, K].
     pub fn forward(&self, pixel_values: Tensor<5>) -> Tensor<2> {
+        self.forward_dropping(pixel_values, None)
+    }
+
+    /// As a training step does it, with some of it left out.
+    pub fn forward_dropping(&self, pixel_values: Tensor<5>, dropping: Option<&Dropping>) -> Tensor<2> {
+        let pooled = self.pooled(pixel_values, dropping);
+        self.head.forward(match dropping {
+            Some(dropping) => dropping.before_head(pooled),
+            None => pooled,
+        })
+    }
+
+    /// What the head sees: [B, T, C, H, W] -> [B, D].
+    fn pooled(&self, pixel_values: Tensor<5>, dropping: Option<&Dropping>) -> Tensor<2> {
         let mut tokens = self.embeddings.forward(pixel_values);
-        for layer in &self.layers {
-            tokens = layer.forward(tokens);
+        for (index, layer) in self.layers.iter().enumerate() {
+            tokens = layer.forward_kept(tokens, dropping.and_then(|dropping| dropping.layer(index)));
         }
         if let Some(norm) = &self.final_norm {
             tokens = norm.forward(tokens);
         }
         let [batch, _, width] = tokens.dims();
-        let pooled = match &self.pooled_norm {
+        match &self.pooled_norm {
             Some(norm) => norm.forward(tokens.mean_dim(1).reshape([batch, width])),
             None => tokens.slice([0..batch, 0..1]).reshape([batch, width]),
-        };
-        self.head.forward(pooled)
+        }
     }
 }
 
@@ -78,4 +92,11 @@ impl VideoMae {
 pub fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
     let log_probabilities = log_softmax(logits, 1);
     log_probabilities.gather(1, labels.unsqueeze_dim(1)).mean().neg()
+}
+
+/// Cross-entropy of `logits` [B, K] against `targets` [B, K], which need not be of one class nor sum to 1, the mean over
+/// the clips: PyTorch's `CrossEntropyLoss` for class probabilities. Goes out: [1].
+pub fn soft_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    let clips = logits.dims()[0];
+    (log_softmax(logits, 1) * targets).sum().div_scalar(clips as f32).neg()
 }

@@ -117,8 +117,10 @@ pub struct VideoMaeConfig {
     #[serde(alias = "qv_bias")]
     pub qkv_bias: bool,
     pub use_mean_pooling: bool,
-    #[serde(with = "numbered")]
+    /// Absent where there are none: transformers takes an empty table for a classifier without classes.
+    #[serde(with = "numbered", skip_serializing_if = "BTreeMap::is_empty")]
     pub id2label: BTreeMap<usize, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub label2id: BTreeMap<String, usize>,
     #[serde(flatten)]
     pub other: BTreeMap<String, serde_json::Value>,

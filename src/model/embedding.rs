@@ -7,6 +7,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::config::VideoMaeConfig;
+use super::masking::Rows;
 
 /// The tubelet projection (a Conv3d whose kernel is its stride, so one matrix product) and the fixed positions.
 #[derive(Module, Debug)]
@@ -49,11 +50,16 @@ impl Embeddings {
     pub fn forward(&self, pixel_values: Tensor<5>) -> Tensor<3> {
         self.projection.forward(self.tubelets(pixel_values)) + self.positions.clone()
     }
+
+    /// Some of the clips' tokens: tubelets [B, N, C * t * h * w] -> [B, V, D]. The others are never computed.
+    pub fn forward_rows(&self, tubelets: Tensor<3>, rows: &Rows) -> Tensor<3> {
+        self.projection.forward(rows.of(tubelets)) + rows.of_each(self.positions.clone())
+    }
 }
 
 /// `get_sinusoid_encoding_table` of transformers' modeling_videomae.py, row by row: sine in even columns, cosine in odd
 /// ones, frequency 10000^(-2 * (j / 2) / D). Computed in f64: f32 alone is off by 2e-4.
-fn position_table(tokens: usize, width: usize) -> Vec<f32> {
+pub fn position_table(tokens: usize, width: usize) -> Vec<f32> {
     let mut table = Vec::with_capacity(tokens * width);
     for position in 0..tokens {
         for column in 0..width {

@@ -40,13 +40,26 @@ impl EncoderLayer {
 
     /// [B, N, D] -> [B, N, D].
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        let attended = self.attention.forward(self.norm_before.forward(tokens.clone())) + tokens;
+        self.forward_kept(tokens, None)
+    }
+
+    /// As a training step does it: attention and the feed-forward block each times what is `kept` of them, [B, 1, 1].
+    pub fn forward_kept(&self, tokens: Tensor<3>, kept: Option<&[Tensor<3>; 2]>) -> Tensor<3> {
+        let attention = self.attention.forward(self.norm_before.forward(tokens.clone()));
+        let attended = match kept {
+            Some([kept, _]) => attention * kept.clone() + tokens,
+            None => attention + tokens,
+        };
         let widened = self.intermediate.forward(self.norm_after.forward(attended.clone()));
         let activated = match self.activation {
             Activation::Gelu => activation::gelu(widened),
             Activation::GeluTanh => activation::gelu_approximate(widened),
             Activation::Relu => activation::relu(widened),
         };
-        self.dropout.forward(self.output.forward(activated)) + attended
+        let output = self.dropout.forward(self.output.forward(activated));
+        match kept {
+            Some([_, kept]) => output * kept.clone() + attended,
+            None => output + attended,
+        }
     }
 }

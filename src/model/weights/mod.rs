@@ -1,6 +1,7 @@
 //! Weights under Hugging Face's names, in and out, and random weights from a seed.
 //!
-//! Comes in: files of tensors. Goes out: a [`VideoMae`] with their values, or a safetensors file of one. Hugging Face
+//! Comes in: files of tensors. Goes out: a model with their values, or a safetensors file of one: a
+//! [`VideoMae`](super::classifier::VideoMae) or a [`PretrainingModel`](super::pretraining::PretrainingModel). Hugging Face
 //! keeps matrices as [out, in] and the tubelet projection as a Conv3d kernel [D, C, t, h, w]; Burn multiplies by
 //! [in, out]. One tensor at a time is in memory besides the model. Never blocks on the device.
 
@@ -14,8 +15,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use self::names::{Path, aliases, expected, is_head, is_redundant};
-use super::classifier::VideoMae;
+use self::names::{Named, Path, aliases, expected, is_head, is_redundant};
 use super::config::VideoMaeConfig;
 use crate::files::FileSource;
 use crate::protocol::LoadReport;
@@ -30,11 +30,16 @@ pub enum WeightsError {
     ReadBack(String),
 }
 
-/// What of the files fits a model of this configuration; reads no values.
+/// What of the files fits a classifier of this configuration; reads no values.
 pub fn compare(config: &VideoMaeConfig, files: &TensorFiles) -> LoadReport {
+    compare_with(expected(config), files)
+}
+
+/// What of the files fits a model of these parameters; reads no values.
+pub fn compare_with(expected: Vec<Named>, files: &TensorFiles) -> LoadReport {
     let mut report = LoadReport::default();
     let mut unclaimed: BTreeSet<&str> = files.names().filter(|name| !is_redundant(name)).collect();
-    for (name, shape) in expected(config) {
+    for (name, shape) in expected {
         let Some(found) = stored_name(files, &name) else {
             report.missing.push((name, shape));
             continue;
@@ -63,14 +68,14 @@ pub fn lacks_only_the_head(report: &LoadReport) -> bool {
 }
 
 /// The model with the files' values wherever name and shape fit; other parameters stay as they are.
-pub async fn load(model: VideoMae, config: &VideoMaeConfig, files: &TensorFiles) -> Result<VideoMae, WeightsError> {
+pub async fn load<M: Module>(model: M, config: &VideoMaeConfig, files: &TensorFiles) -> Result<M, WeightsError> {
     let values = read(&model, config, files, "").await?;
     Ok(model.map(&mut Filler { values }))
 }
 
 /// What files hold for each parameter under `prefix` and its name: flat, in Burn's layout, on the parameter's device.
-pub async fn read(
-    model: &VideoMae,
+pub async fn read<M: Module>(
+    model: &M,
     config: &VideoMaeConfig,
     files: &TensorFiles,
     prefix: &str,
@@ -112,7 +117,11 @@ pub async fn read(
 }
 
 /// The model's weights as a safetensors file; 32-bit ones bit for bit.
-pub async fn save(model: &VideoMae, config: &VideoMaeConfig, format: NumberFormat) -> Result<FileSource, WeightsError> {
+pub async fn save<M: Module>(
+    model: &M,
+    config: &VideoMaeConfig,
+    format: NumberFormat,
+) -> Result<FileSource, WeightsError> {
     let metadata = BTreeMap::from([("format".to_string(), "pt".to_string())]);
     write(model, config, &[("", &|value, _| Some(value))], format, &metadata).await
 }
@@ -121,8 +130,8 @@ pub async fn save(model: &VideoMae, config: &VideoMaeConfig, format: NumberForma
 pub type Choice<'a> = &'a dyn Fn(Tensor<1>, &ParamId) -> Option<Tensor<1>>;
 
 /// Writes for each prefix and each parameter what the choice makes of it, in Hugging Face's layout and in name order.
-pub async fn write(
-    model: &VideoMae,
+pub async fn write<M: Module>(
+    model: &M,
     config: &VideoMaeConfig,
     choices: &[(&str, Choice<'_>)],
     format: NumberFormat,
@@ -170,7 +179,7 @@ impl Place {
     }
 }
 
-fn places(model: &VideoMae, config: &VideoMaeConfig) -> Vec<Place> {
+fn places<M: Module>(model: &M, config: &VideoMaeConfig) -> Vec<Place> {
     struct Walk<'a> {
         path: Path,
         config: &'a VideoMaeConfig,
@@ -205,7 +214,7 @@ fn places(model: &VideoMae, config: &VideoMaeConfig) -> Vec<Place> {
 }
 
 /// How many tensors the model has.
-pub fn count(model: &VideoMae, config: &VideoMaeConfig) -> usize {
+pub fn count<M: Module>(model: &M, config: &VideoMaeConfig) -> usize {
     places(model, config).len()
 }
 

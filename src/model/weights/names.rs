@@ -1,44 +1,77 @@
 //! Hugging Face's names and shapes of VideoMAE's parameters, and the other names that files in the wild give them.
 //!
-//! Comes in: a configuration, or the path of a field in [`VideoMae`](crate::model::classifier::VideoMae). Goes out:
-//! names and shapes. Never holds a value.
+//! Comes in: a configuration, or the path of a field in [`VideoMae`](crate::model::classifier::VideoMae) or in
+//! [`PretrainingModel`](crate::model::pretraining::PretrainingModel). Goes out: names and shapes. Never holds a value.
 
 use crate::model::config::VideoMaeConfig;
+use crate::model::pretraining::config::DecoderConfig;
 
 const PATCHES: &str = "videomae.embeddings.patch_embeddings.projection";
 
-/// Every parameter of `VideoMAEForVideoClassification` with its shape in PyTorch's layout, sorted by name.
-pub fn expected(config: &VideoMaeConfig) -> Vec<(String, Vec<usize>)> {
-    let (width, inner) = (config.hidden_size, config.intermediate_size);
-    let [height, columns] = config.patch_size.height_width();
-    let mut expected = vec![
-        (format!("{PATCHES}.weight"), vec![width, config.num_channels, config.tubelet_size, height, columns]),
-        (format!("{PATCHES}.bias"), vec![width]),
-        ("classifier.weight".into(), vec![config.id2label.len(), width]),
-        ("classifier.bias".into(), vec![config.id2label.len()]),
-    ];
-    let mut both = |place: &str, weight: Vec<usize>, bias: usize| {
-        expected.push((format!("{place}.weight"), weight));
-        expected.push((format!("{place}.bias"), vec![bias]));
-    };
-    both(if config.use_mean_pooling { "fc_norm" } else { "videomae.layernorm" }, vec![width], width);
-    for index in 0..config.num_hidden_layers {
-        let place = |name: &str| format!("{}.{name}", layer(&index.to_string()));
-        both(&place("layernorm_before"), vec![width], width);
-        both(&place("layernorm_after"), vec![width], width);
-        both(&place("attention.output.dense"), vec![width, width], width);
-        both(&place("intermediate.dense"), vec![inner, width], inner);
-        both(&place("output.dense"), vec![width, inner], width);
-    }
-    for index in 0..config.num_hidden_layers {
-        let place = |name: &str| format!("{}.attention.attention.{name}", layer(&index.to_string()));
-        expected.extend(["query", "key", "value"].map(|part| (place(&format!("{part}.weight")), vec![width, width])));
-        if config.qkv_bias {
-            expected.extend(["q_bias", "v_bias"].map(|part| (place(part), vec![width])));
-        }
+/// A parameter's name and its shape in PyTorch's layout.
+pub type Named = (String, Vec<usize>);
+
+/// Every parameter of `VideoMAEForVideoClassification`, sorted by name.
+pub fn expected(config: &VideoMaeConfig) -> Vec<Named> {
+    let (width, labels) = (config.hidden_size, config.id2label.len());
+    let mut expected = encoder(config);
+    expected.extend(both("classifier", vec![labels, width], labels));
+    if config.use_mean_pooling {
+        expected.extend(both("fc_norm", vec![width], width));
     }
     expected.sort();
     expected
+}
+
+/// Every parameter of `VideoMAEForPreTraining`, sorted by name.
+pub fn expected_for_pretraining(config: &VideoMaeConfig, decoder: &DecoderConfig) -> Vec<Named> {
+    let (width, values) = (decoder.hidden_size, config.tubelet_values());
+    let mut expected = encoder(config);
+    let layers = decoder.layers(config);
+    (0..decoder.num_hidden_layers).for_each(|index| expected.extend(of_layer(&decoder_layer(index), &layers)));
+    expected.extend(both("decoder.norm", vec![width], width));
+    expected.extend(both("decoder.head", vec![values, width], values));
+    expected.push(("encoder_to_decoder.weight".into(), vec![width, config.hidden_size]));
+    expected.push(("mask_token".into(), vec![1, 1, width]));
+    expected.sort();
+    expected
+}
+
+/// `VideoMAEModel`'s, under `videomae.`.
+fn encoder(config: &VideoMaeConfig) -> Vec<Named> {
+    let width = config.hidden_size;
+    let [height, columns] = config.patch_size.height_width();
+    let mut expected: Vec<Named> =
+        both(PATCHES, vec![width, config.num_channels, config.tubelet_size, height, columns], width).into();
+    if !config.use_mean_pooling {
+        expected.extend(both("videomae.layernorm", vec![width], width));
+    }
+    (0..config.num_hidden_layers).for_each(|index| expected.extend(of_layer(&layer(&index.to_string()), config)));
+    expected
+}
+
+/// A layer's, where `config` has the layer's sizes.
+fn of_layer(layer: &str, config: &VideoMaeConfig) -> Vec<Named> {
+    let (width, inner) = (config.hidden_size, config.intermediate_size);
+    let parts = [
+        ("layernorm_before", vec![width], width),
+        ("layernorm_after", vec![width], width),
+        ("attention.output.dense", vec![width, width], width),
+        ("intermediate.dense", vec![inner, width], inner),
+        ("output.dense", vec![width, inner], width),
+    ];
+    let mut expected: Vec<Named> =
+        parts.into_iter().flat_map(|(part, weight, bias)| both(&format!("{layer}.{part}"), weight, bias)).collect();
+    let attention = |part: &str| format!("{layer}.attention.attention.{part}");
+    expected.extend(["query.weight", "key.weight", "value.weight"].map(|part| (attention(part), vec![width, width])));
+    if config.qkv_bias {
+        expected.extend(["q_bias", "v_bias"].map(|part| (attention(part), vec![width])));
+    }
+    expected
+}
+
+fn both(place: &str, weight: Vec<usize>, bias: usize) -> [Named; 2] {
+    [(format!("{place}.weight"), weight), (format!("{place}.bias"), vec![bias])]
 }
 
 /// Other names under which a file may hold the parameter: transformers 5.8 writes `query.bias` for `q_bias`, and a
@@ -72,6 +105,10 @@ pub fn layer(index: &str) -> String {
     format!("videomae.encoder.layer.{index}")
 }
 
+fn decoder_layer(index: impl std::fmt::Display) -> String {
+    format!("decoder.decoder_layers.{index}")
+}
+
 /// Where a walk through the model stands: the names of the fields from the top.
 #[derive(Debug, Default)]
 pub struct Path(Vec<String>);
@@ -93,7 +130,7 @@ impl Path {
         self.0.last().map_or("", String::as_str)
     }
 
-    /// The parameter's name in `VideoMAEForVideoClassification`'s state dictionary.
+    /// The parameter's name in the state dictionary of `VideoMAEForVideoClassification` or `VideoMAEForPreTraining`.
     pub fn hugging_face_name(&self) -> String {
         let leaf = match self.leaf() {
             "gamma" => "weight",
@@ -103,22 +140,11 @@ impl Path {
         let fields: Vec<&str> = self.0.iter().map(String::as_str).collect();
         match fields.as_slice() {
             ["embeddings", "projection", _] => format!("{PATCHES}.{leaf}"),
-            ["layers", index, rest @ ..] => {
-                let place = match rest {
-                    ["attention", "query", "bias"] => return format!("{}.attention.attention.q_bias", layer(index)),
-                    ["attention", "value", "bias"] => return format!("{}.attention.attention.v_bias", layer(index)),
-                    ["attention", "output", _] => "attention.output.dense",
-                    ["attention", "query", _] => "attention.attention.query",
-                    ["attention", "key", _] => "attention.attention.key",
-                    ["attention", "value", _] => "attention.attention.value",
-                    ["norm_before", _] => "layernorm_before",
-                    ["norm_after", _] => "layernorm_after",
-                    ["intermediate", _] => "intermediate.dense",
-                    ["output", _] => "output.dense",
-                    _ => "unknown",
-                };
-                format!("{}.{place}.{leaf}", layer(index))
+            ["layers", index, rest @ ..] => format!("{}.{}", layer(index), within_layer(rest, leaf)),
+            ["decoder", "layers", index, rest @ ..] => {
+                format!("{}.{}", decoder_layer(index), within_layer(rest, leaf))
             }
+            ["decoder", "norm", _] => format!("decoder.norm.{leaf}"),
             ["final_norm", ..] => format!("videomae.layernorm.{leaf}"),
             ["pooled_norm", ..] => format!("fc_norm.{leaf}"),
             ["head", ..] => format!("classifier.{leaf}"),
@@ -134,9 +160,28 @@ impl Path {
                 vec![*output, config.num_channels, config.tubelet_size, height, width]
             }
             [input, output] => vec![*output, *input],
+            [width] if self.leaf() == "mask_token" => vec![1, 1, *width],
             other => other.to_vec(),
         }
     }
+}
+
+/// A layer's parameter from the fields below the layer.
+fn within_layer(fields: &[&str], leaf: &str) -> String {
+    let place = match fields {
+        ["attention", "query", "bias"] => return "attention.attention.q_bias".into(),
+        ["attention", "value", "bias"] => return "attention.attention.v_bias".into(),
+        ["attention", "output", _] => "attention.output.dense",
+        ["attention", "query", _] => "attention.attention.query",
+        ["attention", "key", _] => "attention.attention.key",
+        ["attention", "value", _] => "attention.attention.value",
+        ["norm_before", _] => "layernorm_before",
+        ["norm_after", _] => "layernorm_after",
+        ["intermediate", _] => "intermediate.dense",
+        ["output", _] => "output.dense",
+        _ => "unknown",
+    };
+    format!("{place}.{leaf}")
 }
 
 #[cfg(test)]
