@@ -17,19 +17,34 @@ pub struct OpenQuote {
     pub line: usize,
 }
 
-/// The records in their order; empty lines are none. What comes before a quote that never closes is kept.
-pub fn records(text: &str, delimiter: char) -> (Vec<Record>, Option<OpenQuote>) {
-    let mut records = Vec::new();
+/// Of a record, so many fields are kept, and of a field so many bytes: no path is longer, and no list has more columns.
+const MOST_FIELDS: usize = 64;
+const LONGEST_FIELD: usize = 4096;
+
+/// Hands over the records in their order, one at a time; empty lines are none. What comes before a quote that never
+/// closes is kept.
+pub fn read_records(text: &str, delimiter: char, mut take: impl FnMut(Record)) -> Option<OpenQuote> {
     let mut record = Record { line: 1, fields: Vec::new() };
     let mut field = String::new();
     let mut line = 1;
     let mut quoted_since = None;
     let mut letters = text.chars().peekable();
+    let end_field = |record: &mut Record, field: &mut String| {
+        if record.fields.len() < MOST_FIELDS {
+            record.fields.push(field.clone());
+        }
+        field.clear();
+    };
+    let add = |field: &mut String, letter: char| {
+        if field.len() < LONGEST_FIELD {
+            field.push(letter);
+        }
+    };
     let mut end = |record: &mut Record, field: &mut String, next_line: usize| {
-        record.fields.push(std::mem::take(field));
+        end_field(record, field);
         let fields = std::mem::take(&mut record.fields);
         if fields.iter().any(|field| !field.trim().is_empty()) {
-            records.push(Record { line: record.line, fields });
+            take(Record { line: record.line, fields });
         }
         record.line = next_line;
     };
@@ -39,29 +54,34 @@ pub fn records(text: &str, delimiter: char) -> (Vec<Record>, Option<OpenQuote>) 
         match letter {
             '"' if quoted_since.is_some() => {
                 if letters.next_if_eq(&'"').is_some() {
-                    field.push('"');
+                    add(&mut field, '"');
                 } else {
                     quoted_since = None;
                 }
             }
-            letter if quoted_since.is_some() => field.push(letter),
+            letter if quoted_since.is_some() => add(&mut field, letter),
             '"' if field.trim().is_empty() => {
                 field.clear();
                 quoted_since = Some(line);
             }
             '\r' if !breaks => {}
             _ if breaks => end(&mut record, &mut field, line),
-            letter if letter == delimiter => record.fields.push(std::mem::take(&mut field)),
-            letter => field.push(letter),
+            letter if letter == delimiter => end_field(&mut record, &mut field),
+            letter => add(&mut field, letter),
         }
     }
-    match quoted_since {
-        Some(line) => (records, Some(OpenQuote { line })),
-        None => {
-            end(&mut record, &mut field, line);
-            (records, None)
-        }
+    if quoted_since.is_none() {
+        end(&mut record, &mut field, line);
     }
+    quoted_since.map(|line| OpenQuote { line })
+}
+
+/// All of them at once, for tests.
+#[cfg(test)]
+pub fn records(text: &str, delimiter: char) -> (Vec<Record>, Option<OpenQuote>) {
+    let mut records = Vec::new();
+    let open = read_records(text, delimiter, |record| records.push(record));
+    (records, open)
 }
 
 /// The delimiter of a text: the one that its first line has most of.
@@ -97,6 +117,12 @@ mod tests {
     fn a_quote_that_never_closes_is_told_and_what_came_before_is_kept() {
         let (kept, open) = records("a,b\n\"c,d\ne,f\n", ',');
         assert_eq!((kept.len(), open), (1, Some(OpenQuote { line: 2 })));
+    }
+
+    #[test]
+    fn of_what_no_list_has_a_part_is_kept() {
+        let (kept, _) = records(&format!("{}\n{}", ",x".repeat(1 << 20), "y".repeat(1 << 20)), ',');
+        assert_eq!((kept[0].fields.len(), kept[1].fields[0].len()), (MOST_FIELDS, LONGEST_FIELD));
     }
 
     #[test]

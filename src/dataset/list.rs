@@ -4,9 +4,8 @@
 //! as people name them, Hugging Face's `metadata.csv` and `metadata.jsonl`, and the split lists of UCF101. Does not
 //! know which files there are: that is the business of [`super::listed`].
 
-use serde_json::Value;
-
-use super::delimited::{delimiter, records};
+use super::delimited::{Record, delimiter, read_records};
+use super::entries::{Entry, Fields, read_entries};
 use super::{Part, Split};
 
 /// What a list says of one video.
@@ -55,9 +54,15 @@ const LABEL: [&str; 8] = ["label", "class", "labels", "class_name", "label_name"
 const SPLIT: [&str; 5] = ["split", "subset", "set", "partition", "usage"];
 const START: [&str; 6] = ["start", "start_time", "time_start", "start_seconds", "start_sec", "begin"];
 const END: [&str; 5] = ["end", "end_time", "time_end", "end_seconds", "end_sec"];
+pub(super) const COLUMNS: [&[&str]; 5] = [&PATH, &LABEL, &SPLIT, &START, &END];
 
 /// Files that are read as lists; some folders have a text beside each video.
 const MOST: usize = 64;
+/// Rows that are read of a list, those that cannot be used included. A row can be written in two bytes and takes some
+/// hundreds, here and as a labelled video: without a limit a list of 32 MB would take gigabytes. Kinetics-400 has 246,000.
+pub const MOST_ROWS: usize = 250_000;
+const TOO_MANY: &str = "The list has more than 250,000 rows; from here on it was not read. Keep the rows of the videos in \
+                        this folder.";
 
 /// The places of those paths that may be lists by their names, the nearest to the top first.
 pub fn candidates<'a>(paths: impl Iterator<Item = &'a str>) -> Vec<usize> {
@@ -117,10 +122,15 @@ impl Columns {
 }
 
 fn read_columns(text: &str, delimiter: char, list: &mut List) {
-    let (records, open) = records(text, delimiter);
-    let header = records.first().and_then(|first| Columns::of_header(&first.fields));
-    let skipped = usize::from(header.is_some());
-    for record in records.into_iter().skip(skipped) {
+    let mut is_first = true;
+    let mut header = None;
+    let take = |record: Record| {
+        if std::mem::take(&mut is_first) {
+            header = Columns::of_header(&record.fields);
+            if header.is_some() {
+                return;
+            }
+        }
         let usual;
         let columns = match &header {
             Some(columns) => columns,
@@ -143,8 +153,8 @@ fn read_columns(text: &str, delimiter: char, list: &mut List) {
             end: field(columns.end),
         };
         list.take(format!("line {}", record.line), &told);
-    }
-    if let Some(open) = open {
+    };
+    if let Some(open) = read_records(text, delimiter, take) {
         let sentence = "A quote opens here and never closes, so nothing after it was read. Close it.";
         list.wrong.push((format!("line {}", open.line), sentence.into()));
     }
@@ -169,28 +179,24 @@ fn read_words(text: &str, list: &mut List) {
 
 /// A list of objects, or one object with a label or an object for each path.
 fn read_json(text: &str, list: &mut List) {
-    match serde_json::from_str::<Value>(text) {
-        Ok(Value::Array(entries)) => {
-            for (number, entry) in entries.iter().enumerate() {
-                list.take_json(format!("entry {}", number + 1), None, entry);
-            }
-        }
-        Ok(Value::Object(entries)) => {
-            for (number, (path, entry)) in entries.iter().enumerate() {
-                list.take_json(format!("entry {}", number + 1), Some(path), entry);
-            }
-        }
-        // Not every JSON file beside videos is a list of them.
-        _ => {}
+    let mut number = 0;
+    let whole = read_entries(text, |path, entry| {
+        number += 1;
+        list.take_json(format!("entry {number}"), path, entry);
+    });
+    // Not every JSON file beside videos is a list of them.
+    if whole.is_err() {
+        list.rows.clear();
+        list.wrong.clear();
     }
 }
 
 fn read_json_lines(text: &str, list: &mut List) {
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let place = format!("line {}", number + 1);
-        match serde_json::from_str::<Value>(line) {
-            Ok(entry) => list.take_json(place, None, &entry),
-            Err(_) => list.wrong.push((place, "This line is not JSON. Write one object a line.".into())),
+        match serde_json::from_str::<Entry>(line) {
+            Ok(entry) => list.take_json(place, None, entry),
+            Err(_) => list.add(place, Err("This line is not JSON. Write one object a line.".into())),
         }
     }
 }
@@ -219,29 +225,29 @@ impl List {
                 part: part(told.start, told.end)?,
             })
         };
-        match row() {
-            Ok(row) => self.rows.push(row),
-            Err(sentence) => self.wrong.push((place, sentence)),
+        let row = row();
+        self.add(place, row);
+    }
+
+    /// Takes a row, or a sentence on what is wrong with it, while there is room.
+    pub(super) fn add(&mut self, place: String, row: Result<Row, String>) {
+        match (self.rows.len() + self.wrong.len(), row) {
+            (0..MOST_ROWS, Ok(row)) => self.rows.push(row),
+            (0..MOST_ROWS, Err(sentence)) => self.wrong.push((place, sentence)),
+            (MOST_ROWS, _) => self.wrong.push((place, TOO_MANY.into())),
+            _ => {}
         }
     }
 
-    fn take_json(&mut self, place: String, key: Option<&str>, entry: &Value) {
-        let text = |value: &Value| match value {
-            Value::String(text) => Some(text.trim().to_string()).filter(|text| !text.is_empty()),
-            Value::Number(number) => Some(number.to_string()),
-            _ => None,
+    fn take_json(&mut self, place: String, key: Option<String>, entry: Entry) {
+        let (label, fields, is_object) = match entry {
+            Entry::Text(label) => (Some(label), Fields::default(), false),
+            Entry::Object(fields) => (None, fields, true),
+            Entry::Other => (None, Fields::default(), false),
         };
-        let field = |known: &[&str]| {
-            let object = entry.as_object()?;
-            known
-                .iter()
-                .find_map(|name| object.iter().find(|(other, _)| other.to_lowercase() == *name))
-                .and_then(|(_, value)| text(value))
-        };
-        let path = key.map(str::to_string).or_else(|| field(&PATH));
-        let label = text(entry).or_else(|| field(&LABEL));
-        if path.is_some() && (label.is_some() || entry.is_object()) {
-            let (split, start, end) = (field(&SPLIT), field(&START), field(&END));
+        let [named, class, split, start, end] = fields.map(|field| field.and_then(|(_, text)| text));
+        let (path, label) = (key.or(named), label.or(class));
+        if path.is_some() && (label.is_some() || is_object) {
             let told = Told {
                 path: path.as_deref(),
                 label: label.as_deref(),
@@ -370,6 +376,16 @@ mod tests {
         paths.extend(["labels.CSV", "a.mp4", "A/b/c.json"].map(String::from));
         let places = candidates(paths.iter().map(String::as_str));
         assert_eq!((places.len(), places[0], places[1]), (MOST, 100, 0));
+    }
+
+    #[test]
+    fn rows_beyond_those_of_the_largest_lists_are_not_kept_and_one_sentence_says_so() {
+        for (path, row) in [("a.csv", "a,b\n"), ("a.txt", "a b\n"), ("a.jsonl", "{\"id\":1}\n"), ("b.jsonl", "x\n")] {
+            let text = "{\"id\":1}\n".to_string() + &row.repeat(MOST_ROWS + 9);
+            let list = read(path, &text).unwrap();
+            assert_eq!(list.rows.len() + list.wrong.len(), MOST_ROWS + 1, "{path}");
+            assert_eq!(list.wrong.last().unwrap().1, TOO_MANY);
+        }
     }
 
     #[test]

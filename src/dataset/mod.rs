@@ -6,6 +6,7 @@
 pub mod catalogue;
 pub mod delimited;
 pub mod direction;
+mod entries;
 pub mod group;
 pub mod labelling;
 pub mod layout;
