@@ -59,10 +59,11 @@ pub enum Command {
     /// A training clip as the model will see it, of the `round`-th video of a class, those to train on first. The seed
     /// decides all that is random. Answer: [`Event::Preview`].
     Preview { class: String, round: usize, settings: TuneSettings, seed: u64 },
-    /// Fine-tune on the imported folder. Answers: a stream of [`TuneEvent`]s.
-    Tune { settings: TuneSettings },
+    /// Fine-tune on the imported folder, keeping at most `disk` bytes of decoded clips on disk until the page is closed.
+    /// Answers: a stream of [`TuneEvent`]s.
+    Tune { settings: TuneSettings, disk: u64 },
     /// Goes on with the run of a checkpoint where it stood, on the same imported folder. Answers: as for `Tune`.
-    Resume { checkpoint: String },
+    Resume { checkpoint: String, disk: u64 },
     /// Ends the fine-tuning job `job` after its current step; what was learnt is kept as a checkpoint.
     StopTuning { job: JobId },
     /// Ends any job at its next await, keeping nothing.
@@ -236,6 +237,18 @@ pub struct ClipPicture {
     pub seconds: f64,
 }
 
+/// Bytes of decoded clips that are kept on disk where nothing else was chosen.
+pub const USUAL_DISK: u64 = 4_000_000_000;
+
+/// What of the decoded clips lies on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecodedOnDisk {
+    pub bytes: u64,
+    pub limit: u64,
+    /// The disk is full, or the browser keeps no files for this page.
+    pub refused: bool,
+}
+
 /// What a fine-tuning job tells while it runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum TuneEvent {
@@ -254,6 +267,8 @@ pub enum TuneEvent {
     LeftOut(Unusable),
     /// A sentence about the data, told once a run.
     Warning(String),
+    /// After an epoch.
+    DecodedOnDisk(DecodedOnDisk),
     /// The best checkpoint on the test split.
     Tested(Evaluation),
 }
@@ -274,6 +289,10 @@ pub struct StepReport {
     pub clips_per_second: f64,
     /// For the whole job; none until it can be told.
     pub seconds_left: Option<f64>,
+    /// Seconds a clip, in this epoch so far, that the device stood still because no clip was decoded yet.
+    pub waiting_per_clip: f64,
+    /// Seconds a clip, in this epoch so far, that the device computed.
+    pub computing_per_clip: f64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,14 +1,16 @@
-//! Checkpoints in a real IndexedDB, in the kind of worker that the engine is.
+//! Checkpoints in a real IndexedDB and decoded clips in the private file system, in the kind of worker that the engine is.
 #![cfg(target_family = "wasm")]
 
 mod storage_model;
 
 use cliptune::dataset::Split;
+use cliptune::files::{FileSource, Scratch};
 use cliptune::protocol::{Evaluation, Origin};
 use cliptune::storage::checkpoint::{NamedFile, Stranger};
 use cliptune::storage::indexed_db::{CONTENTS, Edit, IndexedDbStore, RECORDS, SUMMARIES, TRAINING};
 use cliptune::storage::{Checkpoint, CheckpointStore, StorageError, archive};
 use cliptune::train::record::Outcomes;
+use cliptune::video::disk::{Content, DiskCache};
 use futures_util::FutureExt;
 use idb::{DatabaseEvent, ObjectStoreParams, TransactionMode};
 use js_sys::{Object, Reflect};
@@ -263,4 +265,38 @@ async fn what_is_kept_is_packed_from_the_disk_and_back() {
     store.delete("run-1").await.unwrap();
     store.save(&back).await.unwrap();
     assert_kept(&store, &original).await;
+}
+
+fn pixels() -> Content {
+    Content::Pixels { start: 0.0, seconds: 1.0, size: [2, 2], repeats: false }
+}
+
+#[wasm_bindgen_test]
+async fn what_was_kept_on_disk_is_read_in_any_part_until_it_is_cleared() {
+    let disk = DiskCache::new(3_000_000);
+    let (one, two) = (vec![7; 1_500_000], vec![9; 1_000_000]);
+    disk.keep("clip".into(), pixels(), &[&one, &two]).await;
+    disk.keep("too large".into(), pixels(), &[&one]).await;
+    assert_eq!((disk.report().bytes, disk.report().refused), (2_500_000, false));
+    assert!(disk.get("too large").is_none());
+    let kept = disk.get("clip").unwrap();
+    assert_eq!(kept.bytes.read(1_499_999..1_500_001).await.unwrap(), [7, 9]);
+    assert_eq!(kept.bytes.read_all().await.unwrap(), [one, two].concat());
+    disk.clear().await;
+    assert_eq!(disk.report().bytes, 0);
+    assert!(kept.bytes.read(0..1).await.is_err());
+}
+
+#[wasm_bindgen_test]
+async fn a_new_page_removes_what_a_closed_one_left_and_nothing_of_one_that_is_open() {
+    async fn write(scratch: &Scratch) -> FileSource {
+        scratch.write([&[1u8, 2, 3][..]]).await.unwrap().1
+    }
+    let (open, closed) = (Scratch::create().await.unwrap(), Scratch::create().await.unwrap());
+    let (of_open, of_closed) = (write(&open).await, write(&closed).await);
+    drop(closed);
+    let new = Scratch::create().await.unwrap();
+    assert_eq!(of_open.read_all().await.unwrap(), [1, 2, 3]);
+    assert!(of_closed.read_all().await.is_err());
+    drop((open, new));
 }

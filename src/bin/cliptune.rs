@@ -19,13 +19,14 @@ use cliptune::engine::tuning::{JobError, Workplace};
 use cliptune::engine::{clock, device, models, tuning};
 use cliptune::files::FileSource;
 use cliptune::model::config::ModelSize;
-use cliptune::protocol::{Classification, DeviceChoice, LoadReport, Numbers, Origin, TuneEvent};
+use cliptune::protocol::{Classification, DeviceChoice, LoadReport, Numbers, Origin, TuneEvent, USUAL_DISK};
 use cliptune::storage::checkpoint::Stranger;
 use cliptune::storage::directory::{DirectoryStore, read_model_folder};
 use cliptune::storage::{Checkpoint, CheckpointStore};
 use cliptune::train::settings::TuneSettings;
 use cliptune::video::VideoSource;
 use cliptune::video::clip::ClipLoader;
+use cliptune::video::disk::DiskCache;
 use cliptune::video::views::TestViews;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
@@ -280,23 +281,31 @@ async fn tune(options: &Tune, device: &Device) -> Result<(), Failure> {
         return Err(unusable(reason));
     }
     let store = DirectoryStore::open(&options.out).map_err(failed)?;
-    let best = tuning::tune(&settings, workplace(&folder, &store, device), tell).await.map_err(failed)?;
+    let disk = Rc::new(DiskCache::new(USUAL_DISK));
+    let best = tuning::tune(&settings, workplace(&folder, &store, device, &disk), tell).await.map_err(failed)?;
     print_best(&store, &best).await
 }
 
 async fn resume(folder: &Path, out: &Path, from: &str, device: &Device) -> Result<(), Failure> {
     let folder = import(folder).await?;
     let store = DirectoryStore::open(out).map_err(failed)?;
-    let best = tuning::resume(from, workplace(&folder, &store, device), tell).await.map_err(|error| match error {
-        JobError::OtherData(_) | JobError::NotResumable(_) => unusable(error),
-        error => failed(error),
-    })?;
+    let disk = Rc::new(DiskCache::new(USUAL_DISK));
+    let best =
+        tuning::resume(from, workplace(&folder, &store, device, &disk), tell).await.map_err(|error| match error {
+            JobError::OtherData(_) | JobError::NotResumable(_) => unusable(error),
+            error => failed(error),
+        })?;
     print_best(&store, &best).await
 }
 
 /// A terminal stops a run by ending the program.
-fn workplace<'a>(folder: &'a Folder, store: &'a DirectoryStore, device: &'a Device) -> Workplace<'a, DirectoryStore> {
-    Workplace { folder, store, device, stop: Rc::new(Cell::new(false)) }
+fn workplace<'a>(
+    folder: &'a Folder,
+    store: &'a DirectoryStore,
+    device: &'a Device,
+    disk: &'a Rc<DiskCache>,
+) -> Workplace<'a, DirectoryStore> {
+    Workplace { folder, store, device, disk, stop: Rc::new(Cell::new(false)) }
 }
 
 async fn print_best(store: &DirectoryStore, id: &str) -> Result<(), Failure> {
@@ -310,10 +319,12 @@ fn tell(event: TuneEvent) {
             eprintln!("{total_steps} steps, {parameters} parameters.");
         }
         TuneEvent::Step(step) if step.step % 10 == 0 => eprintln!(
-            "step {}: loss {:.4}, {:.1} clips/s, {:.0} s left",
+            "step {}: loss {:.4}, {:.1} clips/s ({:.0} ms a clip computing, {:.0} waiting for decoding), {:.0} s left",
             step.step,
             step.loss,
             step.clips_per_second,
+            1e3 * step.computing_per_clip,
+            1e3 * step.waiting_per_clip,
             step.seconds_left.unwrap_or(0.0)
         ),
         TuneEvent::Epoch(epoch) => {
@@ -332,7 +343,7 @@ fn tell(event: TuneEvent) {
         }
         TuneEvent::Warning(sentence) => eprintln!("{sentence}"),
         TuneEvent::LeftOut(unusable) => eprintln!("left out {}: {}", unusable.path, unusable.reason),
-        TuneEvent::Step(_) | TuneEvent::Saved(_) => {}
+        TuneEvent::Step(_) | TuneEvent::Saved(_) | TuneEvent::DecodedOnDisk(_) => {}
     }
 }
 

@@ -27,6 +27,7 @@ use crate::train::record::{self, Manifest, Outcomes, Progress, RunRecord, StepRe
 use crate::train::run::{self, Best, Moment, Observer, Resumption, Run, TuneError, steps_per_epoch};
 use crate::train::settings::{StartFrom, TuneSettings};
 use crate::video::clip::ClipLoader;
+use crate::video::disk::DiskCache;
 
 /// The optimizer's moments in a training state, before each parameter's name; PyTorch's own words.
 const FIRST_MOMENT: &str = "exp_avg.";
@@ -58,6 +59,8 @@ pub struct Workplace<'a, Store> {
     pub folder: &'a Folder,
     pub store: &'a Store,
     pub device: &'a Device,
+    /// Where decoded clips are kept that memory has no room for.
+    pub disk: &'a Rc<DiskCache>,
     /// Ends the run after its current step, keeping what was learnt.
     pub stop: Rc<Cell<bool>>,
 }
@@ -192,10 +195,12 @@ async fn go<Store: CheckpointStore>(
         record,
         config: &config,
         store: place.store,
+        disk: place.disk,
         stop: place.stop,
         report,
     };
-    let source = FolderClips { folder: place.folder, loader: ClipLoader::new(shape, clip_seconds) };
+    let source =
+        FolderClips { folder: place.folder, loader: ClipLoader::with_disk(shape, clip_seconds, place.disk.clone()) };
     let examples = place.folder.examples();
     let device = place.device.clone().autodiff();
     let run = Run {
@@ -221,6 +226,7 @@ struct Keeper<'a, Store, Report> {
     config: &'a VideoMaeConfig,
     preprocessor: String,
     store: &'a Store,
+    disk: &'a DiskCache,
     stop: Rc<Cell<bool>>,
     report: Report,
     breath: Breath,
@@ -266,6 +272,8 @@ impl<Store, Report> Keeper<'_, Store, Report> {
                 gradient_norm: step.gradient_norm,
                 clips_per_second: 0.0,
                 seconds_left: None,
+                waiting_per_clip: 0.0,
+                computing_per_clip: 0.0,
             }));
         }
         let Progress { epoch, drawn, .. } = self.record.progress;
@@ -310,10 +318,13 @@ impl<Store: CheckpointStore, Report: FnMut(TuneEvent)> Observer for Keeper<'_, S
             TuneEvent::Epoch(epoch) => self.tell_epoch(epoch.clone()),
             _ => {}
         }
-        let begins = matches!(event, TuneEvent::Started { .. });
+        let (begins, epoch) = (matches!(event, TuneEvent::Started { .. }), matches!(event, TuneEvent::Epoch(_)));
         (self.report)(event);
         if begins {
             self.retell();
+        }
+        if epoch {
+            (self.report)(TuneEvent::DecodedOnDisk(self.disk.report()));
         }
     }
 

@@ -26,7 +26,7 @@ use crate::dataset::labelling::Labelling;
 use crate::hub;
 use crate::model::config::VideoMaeConfig;
 use crate::protocol::{
-    CheckpointSummary, Command, Event, Hub, JobId, LoadReport, Numbers, Origin, PATH_END, Report, Request,
+    CheckpointSummary, Command, Event, Hub, JobId, LoadReport, Numbers, Origin, PATH_END, Report, Request, USUAL_DISK,
 };
 use crate::storage::CheckpointStore;
 use crate::storage::checkpoint::{Checkpoint, NamedFile, Stranger};
@@ -34,6 +34,7 @@ use crate::storage::indexed_db::IndexedDbStore;
 use crate::train::settings::{StartFrom, TuneSettings};
 use crate::video::VideoSource;
 use crate::video::clip::{ClipLoader, View};
+use crate::video::disk::DiskCache;
 use crate::video::views::TestViews;
 
 /// Starts listening; the worker lives until the page ends it.
@@ -66,6 +67,8 @@ struct Engine {
     /// Classes of the folder whose pictures the page has.
     pictured: RefCell<Vec<String>>,
     store: IndexedDbStore,
+    /// Decoded clips of the folder.
+    disk: Rc<DiskCache>,
     running: RefCell<HashMap<JobId, Running>>,
     tuning: Cell<bool>,
     /// The model that classified last, with its loader: the next clip is likely for the same one.
@@ -87,6 +90,7 @@ impl Engine {
             importing: Cell::default(),
             pictured: RefCell::default(),
             store: IndexedDbStore::default(),
+            disk: Rc::new(DiskCache::new(USUAL_DISK)),
             running: RefCell::default(),
             tuning: Cell::new(false),
             loaded: RefCell::default(),
@@ -165,8 +169,8 @@ impl Engine {
                 let video = video.ok_or_else(|| format!("The class \"{class}\" has no video any more."))?;
                 self.preview(job, video, &settings, seed).await
             }
-            Command::Tune { settings } => self.tune(job, Run::New(&settings), stop).await,
-            Command::Resume { checkpoint } => self.tune(job, Run::Old(&checkpoint), stop).await,
+            Command::Tune { settings, disk } => self.tune(job, Run::New(&settings), disk, stop).await,
+            Command::Resume { checkpoint, disk } => self.tune(job, Run::Old(&checkpoint), disk, stop).await,
             Command::ListCheckpoints => self.list(job).await,
             Command::RenameCheckpoint { id, name } => {
                 self.store.rename(&id, &name).await.map_err(sentence)?;
@@ -209,6 +213,7 @@ impl Engine {
             running.abort.abort();
         }
         self.pictured.take();
+        self.disk.clear().await;
         let contents = Rc::new(Contents::new(paths.split_terminator(PATH_END).map(String::from).collect()));
         *self.contents.borrow_mut() = Some(contents.clone());
         let lists: Vec<VideoSource> = lists.into_iter().map(|file| self.source_of("list", file)).collect();
@@ -245,7 +250,7 @@ impl Engine {
         Ok(())
     }
 
-    async fn tune(&self, job: JobId, run: Run<'_>, stop: Rc<Cell<bool>>) -> Outcome {
+    async fn tune(&self, job: JobId, run: Run<'_>, disk: u64, stop: Rc<Cell<bool>>) -> Outcome {
         let (folder, device) = (self.folder()?, self.device()?);
         if self.tuning.get() {
             return Err("A model is being fine-tuned already. Wait until it is done, or stop it.".into());
@@ -255,7 +260,9 @@ impl Engine {
             self.refuse_what_does_not_fit(&self.config_of(&settings.start).await?, Some(settings.batch))?;
         }
         let report = |event| self.report(job, Event::Tune(event));
-        let place = tuning::Workplace { folder: &folder, store: &self.store, device: &device, stop };
+        self.disk.set_limit(disk).await;
+        let (store, disk) = (&self.store, &self.disk);
+        let place = tuning::Workplace { folder: &folder, store, device: &device, disk, stop };
         let ended = match run {
             Run::New(settings) => tuning::tune(settings, place, report).await,
             Run::Old(checkpoint) => tuning::resume(checkpoint, place, report).await,

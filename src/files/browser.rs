@@ -116,7 +116,7 @@ fn blob_of(bytes: &[u8]) -> Result<Blob, FileError> {
     Blob::new_with_u8_array_sequence(&Array::of1(&Uint8Array::from(bytes))).map_err(access)
 }
 
-fn access(error: JsValue) -> FileError {
+pub(super) fn access(error: JsValue) -> FileError {
     let field = |name: &str| js_sys::Reflect::get(&error, &name.into()).ok().and_then(|value| value.as_string());
     match field("name").as_deref() {
         Some("QuotaExceededError") => FileError::Full,

@@ -1,19 +1,28 @@
-//! Bytes that need not be in memory: a buffer, a file on disk, or a browser's `Blob`; and the way to make one.
+//! Bytes that need not be in memory: a buffer, a file on disk, or a browser's `Blob`; and the ways to make one.
 //!
 //! Comes in: a file, or bytes written one piece after another. Goes out: a [`FileSource`] that hands out any range.
+//! A [`FileSink`] is for files that the user gets, a [`Scratch`] for our own, which are gone when the program ends.
 //! Never holds a whole file in memory unless it was made from memory; never knows what the bytes mean.
 
 #[cfg(target_family = "wasm")]
 mod browser;
 #[cfg(not(target_family = "wasm"))]
 mod native;
+#[cfg(target_family = "wasm")]
+mod opfs;
+#[cfg(not(target_family = "wasm"))]
+mod scratch;
 
 #[cfg(target_family = "wasm")]
 use browser as place;
 #[cfg(not(target_family = "wasm"))]
 use native as place;
 
+#[cfg(target_family = "wasm")]
+pub use opfs::Scratch;
 pub use place::FileSink;
+#[cfg(not(target_family = "wasm"))]
+pub use scratch::Scratch;
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -31,6 +40,10 @@ pub enum FileError {
     #[error("it cannot be read or written ({0})")]
     Access(String),
 }
+
+/// A file's name in its [`Scratch`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScratchName(String);
 
 /// Bytes that can be read again and again, as a whole or in part. Copies and slices share the bytes.
 #[derive(Clone, Debug)]

@@ -77,7 +77,7 @@ impl Write for FileSink {
     }
 }
 
-fn describe(error: std::io::Error) -> FileError {
+pub(super) fn describe(error: std::io::Error) -> FileError {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => FileError::Full,
         _ => FileError::Access(error.to_string()),

@@ -37,8 +37,9 @@ pub struct Batch {
     pub drawn: usize,
 }
 
-/// Clips being decoded at a time: decoding one waits on the browser's decoder, so a few overlap.
-const CLIPS_AT_A_TIME: usize = 3;
+/// Clips being decoded at a time: decoding waits on the browser's decoders and on workers of ours, so some overlap; the
+/// frames of each lie in memory meanwhile.
+const CLIPS_AT_A_TIME: usize = 6;
 
 /// Batches that wait in the channel.
 pub const BATCHES_AHEAD: usize = 2;

@@ -14,6 +14,8 @@ pub mod feed;
 #[cfg(feature = "engine")]
 pub mod optimizer;
 #[cfg(feature = "engine")]
+pub mod pace;
+#[cfg(feature = "engine")]
 pub mod run;
 #[cfg(feature = "engine")]
 pub mod schedule;

@@ -17,6 +17,7 @@ use rand_chacha::rand_core::SeedableRng;
 use super::evaluate::{count_right, evaluate, read, upload};
 use super::feed::{BATCHES_AHEAD, Batch, ClipSource, Example, feed};
 use super::optimizer::{AdamW, GradientSum};
+use super::pace::{Pace, Spent};
 use super::record::{Outcomes, Progress};
 use super::schedule::Schedule;
 use super::settings::TuneSettings;
@@ -237,6 +238,7 @@ impl<S: ClipSource> Trainer<'_, S> {
         if self.progress.epoch != epoch || self.progress.drawn == 0 {
             self.progress = Progress { epoch, step: self.progress.step, ..Progress::default() };
         }
+        self.pace.begin_epoch();
         let (sender, mut batches) = mpsc::channel::<Batch>(BATCHES_AHEAD);
         let mut wanted = self.run.draw_epoch(epoch);
         wanted.drain(..self.progress.drawn.min(wanted.len()));
@@ -245,6 +247,7 @@ impl<S: ClipSource> Trainer<'_, S> {
             let mut more = true;
             while more && !observer.should_stop() {
                 let mut step_batches: Vec<Batch> = Vec::with_capacity(settings.accumulation);
+                let from = observer.now();
                 while step_batches.len() < settings.accumulation {
                     let Some(mut batch) = batches.next().await else {
                         more = false;
@@ -262,7 +265,8 @@ impl<S: ClipSource> Trainer<'_, S> {
                 if step_batches.is_empty() {
                     continue;
                 }
-                self.step(epoch, step_batches, observer).await?;
+                let waiting = observer.now() - from;
+                self.step(epoch, step_batches, waiting, observer).await?;
                 observer.breathe().await;
             }
             if self.progress.sums.clips == 0 && !observer.should_stop() {
@@ -282,8 +286,10 @@ impl<S: ClipSource> Trainer<'_, S> {
         &mut self,
         epoch: usize,
         batches: Vec<Batch>,
+        waiting: f64,
         observer: &mut O,
     ) -> Result<(), TuneError> {
+        let from = observer.now();
         let settings = self.run.settings;
         let device = self.run.device.clone().autodiff();
         let clips: usize = batches.iter().map(|batch| batch.labels.len()).sum();
@@ -314,7 +320,8 @@ impl<S: ClipSource> Trainer<'_, S> {
         if !loss.is_finite() || !gradient_norm.is_finite() {
             return Err(TuneError::Diverged { step });
         }
-        self.pace.add(observer.now(), clips);
+        let now = observer.now();
+        self.pace.add(now, Spent { waiting, computing: now - from, clips });
         observer.event(TuneEvent::Step(StepReport {
             step,
             epoch,
@@ -324,41 +331,10 @@ impl<S: ClipSource> Trainer<'_, S> {
             gradient_norm,
             clips_per_second: self.pace.clips_per_second(),
             seconds_left: self.pace.seconds_left(self.total_steps.saturating_sub(step)),
+            waiting_per_clip: self.pace.epoch().waiting_per_clip(),
+            computing_per_clip: self.pace.epoch().computing_per_clip(),
         }));
         self.progress.sums.add(loss, right, clips);
         Ok(())
-    }
-}
-
-/// How fast a run goes, from its second step on: the first one compiles kernels.
-#[derive(Default)]
-struct Pace {
-    first: Option<f64>,
-    last: f64,
-    steps: usize,
-    clips: usize,
-}
-
-impl Pace {
-    fn add(&mut self, now: f64, clips: usize) {
-        if self.first.is_none() {
-            self.first = Some(now);
-        } else {
-            self.steps += 1;
-            self.clips += clips;
-        }
-        self.last = now;
-    }
-
-    fn seconds(&self) -> f64 {
-        self.first.map_or(0.0, |first| self.last - first)
-    }
-
-    fn clips_per_second(&self) -> f64 {
-        if self.seconds() > 0.0 { self.clips as f64 / self.seconds() } else { 0.0 }
-    }
-
-    fn seconds_left(&self, steps: usize) -> Option<f64> {
-        (self.steps > 0).then(|| self.seconds() / self.steps as f64 * steps as f64)
     }
 }

@@ -9,6 +9,7 @@ mod checkpoint_row;
 mod classify;
 mod components;
 mod data;
+mod disk_choice;
 mod engine_link;
 mod export;
 mod fitting;

@@ -8,7 +8,8 @@ use super::components::progress::ProgressBar;
 use super::components::unusable::UnusableList;
 use super::state::{AppState, View};
 use super::tuning::{Loss, TunePhase};
-use super::words::{count, duration, magnitude, percent};
+use super::words::{brief, count, duration, magnitude, percent, size};
+use crate::protocol::DecodedOnDisk;
 
 #[component]
 pub fn RunProgress(on_again: Callback<()>) -> impl IntoView {
@@ -126,6 +127,22 @@ fn Figures() -> impl IntoView {
             curves.latest.as_ref().map_or("–".into(), |latest| format!("{:.1}", latest.clips_per_second))
         })
     };
+    // Compute first: where it is the larger, decoding keeps up.
+    let times = move || {
+        curves.with(|curves| {
+            let latest = curves.latest.as_ref().filter(|latest| latest.computing_per_clip > 0.0)?;
+            Some(format!("{} / {}", brief(latest.computing_per_clip), brief(latest.waiting_per_clip)))
+        })
+    };
+    let times = move || times().unwrap_or_else(|| "–".into());
+    let disk = move || {
+        curves.with(|curves| match curves.disk {
+            Some(DecodedOnDisk { refused: true, .. }) => "disk full".to_string(),
+            Some(DecodedOnDisk { limit: 0, .. }) => "none".into(),
+            Some(DecodedOnDisk { bytes, limit, .. }) => format!("{} of {}", size(bytes), size(limit)),
+            None => "–".into(),
+        })
+    };
     let weights =
         move || curves.with(|curves| if curves.parameters == 0 { "–".into() } else { magnitude(curves.parameters) });
     view! {
@@ -133,6 +150,10 @@ fn Figures() -> impl IntoView {
             <div><dt>"Training loss"</dt><dd data-testid="step-loss" data-losses=losses>{Signal::derive(step)}</dd></div>
             <div><dt>"Validation accuracy"</dt><dd data-testid="validation-accuracy">{Signal::derive(validation)}</dd></div>
             <div><dt>"Clips a second"</dt><dd>{Signal::derive(pace)}</dd></div>
+            <div title="Of each clip's time in this epoch: how long the device computed, and how long it stood still until the clip was decoded">
+                <dt>"Compute / wait for decoding"</dt><dd data-testid="times">{Signal::derive(times)}</dd>
+            </div>
+            <div><dt>"Decoded clips on disk"</dt><dd data-testid="disk">{Signal::derive(disk)}</dd></div>
             <div><dt>"Weights"</dt><dd>{Signal::derive(weights)}</dd></div>
         </dl>
     }

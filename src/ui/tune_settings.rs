@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use super::augmentation_settings::{AugmentationSettings, direction_warning};
 use super::components::field::NumberField;
 use super::components::notice::{Notice, Tone};
+use super::disk_choice::DiskChoice;
 use super::start_choice::StartChoice;
 use super::state::AppState;
 use super::words::percent;
@@ -94,6 +95,7 @@ fn MoreSettings() -> impl IntoView {
                 <NumberField name="seed" label="Seed" hint="The same seed gives the same run."
                     value=Signal::derive(move || settings.with(|settings| settings.seed))
                     show=u64::to_string parse=seed on_change=|settings, value| settings.seed = value/>
+                <DiskChoice/>
             </div>
             <AugmentationSettings shown/>
         </details>

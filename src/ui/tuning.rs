@@ -7,11 +7,14 @@ use gloo_timers::callback::Timeout;
 use js_sys::Array;
 use leptos::prelude::*;
 
+use super::disk_choice;
 use super::state::AppState;
 use crate::dataset::direction::names_direction;
 use crate::dataset::{Catalogue, Unusable};
 use crate::model::config::ModelSize;
-use crate::protocol::{CheckpointSummary, Command, EpochReport, Evaluation, Event, JobId, StepReport, TuneEvent};
+use crate::protocol::{
+    CheckpointSummary, Command, DecodedOnDisk, EpochReport, Evaluation, Event, JobId, StepReport, TuneEvent,
+};
 use crate::train::settings::{StartFrom, TuneSettings};
 
 /// Milliseconds between two changes of what is drawn.
@@ -53,6 +56,8 @@ pub struct Curves {
     pub warning: Option<String>,
     pub best: Option<CheckpointSummary>,
     pub tested: Option<Evaluation>,
+    /// What of the decoded clips lies on disk.
+    pub disk: Option<DecodedOnDisk>,
 }
 
 impl Curves {
@@ -81,6 +86,7 @@ impl Curves {
             }
             TuneEvent::LeftOut(unusable) => self.left_out.push(unusable),
             TuneEvent::Warning(sentence) => self.warning = Some(sentence),
+            TuneEvent::DecodedOnDisk(disk) => self.disk = Some(disk),
             TuneEvent::Tested(evaluation) => self.tested = Some(evaluation),
         }
     }
@@ -188,13 +194,17 @@ impl Tuning {
     /// Starts a run with the current settings.
     pub fn begin(self, state: AppState) {
         let settings = self.settings.get_untracked();
-        self.run(state, settings.name.clone(), Command::Tune { settings });
+        self.run(state, settings.name.clone(), Command::Tune { settings, disk: disk_choice::chosen() });
     }
 
     /// Goes on with the run of a checkpoint.
     pub fn resume(self, state: AppState, checkpoint: &CheckpointSummary) {
         let name = checkpoint.name.strip_suffix(&format!(", epoch {}", checkpoint.epoch)).unwrap_or(&checkpoint.name);
-        self.run(state, name.into(), Command::Resume { checkpoint: checkpoint.id.clone() });
+        self.run(
+            state,
+            name.into(),
+            Command::Resume { checkpoint: checkpoint.id.clone(), disk: disk_choice::chosen() },
+        );
     }
 
     fn run(self, state: AppState, name: String, command: Command) {

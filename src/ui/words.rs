@@ -34,6 +34,11 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// A time shorter than a minute or so, such as a clip's.
+pub fn brief(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{:.0} ms", seconds * 1e3) } else { format!("{seconds:.1} s") }
+}
+
 /// Milliseconds since 1970 in the reader's own way of writing dates.
 pub fn date(milliseconds: f64) -> String {
     let date = js_sys::Date::new(&milliseconds.into());

@@ -32,26 +32,28 @@ impl<V> LeastRecentlyUsed<V> {
         Some(entry.value.clone())
     }
 
-    /// Keeps `value`, unless it alone is larger than the limit.
-    pub fn insert(&mut self, key: String, value: Rc<V>, bytes: usize) {
+    /// Keeps `value`, unless it alone is larger than the limit. Goes out: what had to go for it.
+    pub fn insert(&mut self, key: String, value: Rc<V>, bytes: usize) -> Vec<(String, Rc<V>)> {
         self.remove(&key);
+        let mut gone = Vec::new();
         if bytes > self.limit {
-            return;
+            return gone;
         }
         while self.held > self.limit - bytes {
             let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.used).map(|(key, _)| key.clone());
             let Some(oldest) = oldest else { break };
-            self.remove(&oldest);
+            gone.extend(self.remove(&oldest).map(|value| (oldest, value)));
         }
         self.clock += 1;
         self.held += bytes;
         self.entries.insert(key, Entry { value, bytes, used: self.clock });
+        gone
     }
 
-    fn remove(&mut self, key: &str) {
-        if let Some(entry) = self.entries.remove(key) {
-            self.held -= entry.bytes;
-        }
+    fn remove(&mut self, key: &str) -> Option<Rc<V>> {
+        let entry = self.entries.remove(key)?;
+        self.held -= entry.bytes;
+        Some(entry.value)
     }
 }
 
@@ -63,10 +65,10 @@ mod tests {
     fn the_longest_unused_goes_first_and_the_limit_holds() {
         let mut cache = LeastRecentlyUsed::new(10);
         for (key, bytes) in [("a", 4), ("b", 4)] {
-            cache.insert(key.into(), Rc::new(key), bytes);
+            assert!(cache.insert(key.into(), Rc::new(key), bytes).is_empty());
         }
         assert!(cache.get("a").is_some());
-        cache.insert("c".into(), Rc::new("c"), 4);
+        assert_eq!(cache.insert("c".into(), Rc::new("c"), 4), [("b".to_string(), Rc::new("b"))]);
         assert!(cache.get("b").is_none());
         assert!(cache.get("a").is_some() && cache.get("c").is_some());
         assert_eq!(cache.held, 8);

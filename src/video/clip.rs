@@ -1,32 +1,31 @@
 //! A video and a view of it -> a clip as the model takes it.
 //!
-//! Comes in: a [`VideoSource`] and which [`View`] of it. Goes out: a [`Clip`], normalised. Keeps short videos'
-//! frames in a bounded cache, because every epoch asks for them again. Never batches.
+//! Comes in: a [`VideoSource`] and which [`View`] of it. Goes out: a [`Clip`], normalised. Keeps what it decoded, in memory
+//! and then on disk, because every epoch asks for it again; a clip from there is the same to the last bit. Never batches.
 
-use std::{cell::RefCell, rc::Rc};
+use std::rc::Rc;
 
 use rand::RngExt;
 
 use super::{
     Frame, VideoError, VideoReader, VideoSource,
     augmentation::{TrainingDraw, training},
-    cache::LeastRecentlyUsed,
+    disk::DiskCache,
+    kept::{Kept, Outline, Whole, WholeFrames},
     part::PartOfVideo,
     sampler::{FrameNumbers, evaluation_start, generator, nearest, training_start, uniform_temporal_subsample},
     transform::{evaluation, pictures},
     views::{ClipChoice, TestView},
 };
-use crate::{model::config::VideoMaeConfig, protocol::ClipPicture, train::augmentation::Augmentation};
+use crate::{
+    files::FileError, model::config::VideoMaeConfig, protocol::ClipPicture, train::augmentation::Augmentation,
+};
 
 /// ImageNet's channel means, as the hub's VideoMAE repositories have them in preprocessor_config.json.
 pub const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 /// ImageNet's channel standard deviations.
 pub const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 
-/// How many bytes of decoded frames are kept.
-const CACHE_BYTES: usize = 256 << 20;
-/// A video is kept whole where its frames take at most this many bytes.
-const WHOLE_BYTES: usize = 4 << 20;
 /// The least frames a second that a video is taken for before its frames are counted.
 const LEAST_FRAME_RATE: f64 = 4.0;
 
@@ -56,6 +55,13 @@ pub enum View {
     Evaluation(TestView),
 }
 
+impl View {
+    /// Nothing of it is random.
+    fn is_same_each_time(&self) -> bool {
+        matches!(self, Self::Evaluation(_))
+    }
+}
+
 /// One clip.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Clip {
@@ -75,14 +81,7 @@ pub struct Clip {
 pub struct ClipLoader {
     shape: ClipShape,
     clip_seconds: f64,
-    cache: RefCell<LeastRecentlyUsed<WholeVideo>>,
-}
-
-/// All frames of a short video.
-struct WholeVideo {
-    seconds: f64,
-    timestamps: Vec<f64>,
-    frames: Vec<Frame>,
+    kept: Kept,
 }
 
 /// What of a video makes a clip.
@@ -103,31 +102,52 @@ struct Sampled {
 }
 
 enum Frames {
-    Kept(Rc<WholeVideo>),
+    InMemory(Rc<Whole>),
     Fresh(Vec<Frame>),
 }
 
 impl Frames {
     fn get(&self, index: usize) -> Option<&Frame> {
         match self {
-            Self::Kept(whole) => whole.frames.get(index),
+            Self::InMemory(whole) => match &whole.frames {
+                WholeFrames::InMemory(frames) => frames.get(index),
+                WholeFrames::OnDisk(_) => None,
+            },
             Self::Fresh(frames) => frames.get(index),
         }
     }
 }
 
 impl ClipLoader {
-    /// Clips of `clip_seconds`.
+    /// Clips of `clip_seconds`, from videos of which memory alone keeps some.
     pub fn new(shape: ClipShape, clip_seconds: f64) -> Self {
-        Self { shape, clip_seconds, cache: RefCell::new(LeastRecentlyUsed::new(CACHE_BYTES)) }
+        Self { shape, clip_seconds, kept: Kept::new(None) }
+    }
+
+    /// Also keeps videos and clips on disk: for whoever asks for every one again and again.
+    pub fn with_disk(shape: ClipShape, clip_seconds: f64, disk: Rc<DiskCache>) -> Self {
+        Self { shape, clip_seconds, kept: Kept::new(Some(disk)) }
     }
 
     pub fn shape(&self) -> &ClipShape {
         &self.shape
     }
 
-    /// Decodes, samples and transforms one clip.
+    /// One clip, decoded, sampled and transformed; one that is the same each time is found where it was kept.
     pub async fn load(&self, source: &VideoSource, view: &View) -> Result<Clip, VideoError> {
+        if !view.is_same_each_time() {
+            return self.make(source, view).await;
+        }
+        let key = format!("{}, {view:?}, {:?}, {} s", source.key(), self.shape, self.clip_seconds);
+        if let Some(clip) = self.kept.clip(&key).await {
+            return Ok(clip);
+        }
+        let clip = self.make(source, view).await?;
+        self.kept.keep_clip(key, &clip, source.key()).await;
+        Ok(clip)
+    }
+
+    async fn make(&self, source: &VideoSource, view: &View) -> Result<Clip, VideoError> {
         let mut generator = generator(match *view {
             View::Training { seed, .. } => seed,
             View::Evaluation { .. } => 0,
@@ -142,18 +162,23 @@ impl ClipLoader {
                 ClipChoice::Numbered(numbers) => Part::Numbered(numbers),
             },
         };
-        // The borrow ends here, before any await.
-        let kept = self.cache.borrow_mut().get(source.key());
-        let sampled = match kept {
+        let sampled = match self.kept.video(source.key()) {
             Some(whole) => {
-                let part = part_of(whole.seconds);
-                self.sample_whole(whole, part)
+                let part = part_of(whole.outline.seconds);
+                match self.sample_whole(whole, part).await {
+                    Ok(sampled) => sampled,
+                    // The user emptied the browser's storage, for example.
+                    Err(_) => {
+                        self.kept.forget_video(source.key()).await;
+                        self.sample(&PartOfVideo::open(source).await?, part).await?
+                    }
+                }
             }
             None => {
                 let video = PartOfVideo::open(source).await?;
                 let part = part_of(video.info().seconds);
-                match self.keep_whole(source, &video).await? {
-                    Some(whole) => self.sample_whole(whole, part),
+                match self.decode_whole(source, &video, view).await? {
+                    Some(whole) => self.sample_memory(whole, part),
                     None => self.sample(&video, part).await?,
                 }
             }
@@ -177,43 +202,59 @@ impl ClipLoader {
         ClipPicture { frames: pictures(&clip.pixels, &self.shape), size: clip.size, seconds: clip.seconds }
     }
 
-    /// Decodes all of a short video and keeps it. None where it is too long.
-    async fn keep_whole(
+    /// Decodes all of a video where it is to be kept.
+    async fn decode_whole(
         &self,
         source: &VideoSource,
         video: &PartOfVideo,
-    ) -> Result<Option<Rc<WholeVideo>>, VideoError> {
+        view: &View,
+    ) -> Result<Option<Rc<Whole>>, VideoError> {
         let info = video.info();
         let frame_bytes = info.width as usize * info.height as usize * 3;
-        if info.seconds * LEAST_FRAME_RATE * frame_bytes as f64 > WHOLE_BYTES as f64 {
+        let takes = |frames: usize| self.kept.takes(frames * frame_bytes, view.is_same_each_time());
+        if !takes((info.seconds * LEAST_FRAME_RATE) as usize) {
             return Ok(None);
         }
         let timestamps = video.timestamps(0.0, f64::INFINITY).await?;
-        let bytes = timestamps.len() * frame_bytes;
-        if bytes > WHOLE_BYTES {
+        if !takes(timestamps.len()) {
             return Ok(None);
         }
         let frames = video.frames(&timestamps).await?;
-        let whole = Rc::new(WholeVideo { seconds: info.seconds, timestamps, frames });
-        self.cache.borrow_mut().insert(source.key().to_string(), whole.clone(), bytes);
+        let outline = Outline { seconds: info.seconds, timestamps, size: [info.width, info.height] };
+        let whole = Rc::new(Whole { outline: Rc::new(outline), frames: WholeFrames::InMemory(frames) });
+        self.kept.keep_video(source.key(), &whole).await;
         Ok(Some(whole))
     }
 
-    fn sample_whole(&self, whole: Rc<WholeVideo>, part: Part) -> Sampled {
+    /// Counts into all frames of a video, and the clip's start and length.
+    fn choose(&self, outline: &Outline, part: Part) -> (Vec<usize>, (f64, f64)) {
         let (first, indices) = match part {
-            Part::Numbered(numbers) => (0, numbers.of(whole.timestamps.len(), self.shape.frames)),
+            Part::Numbered(numbers) => (0, numbers.of(outline.timestamps.len(), self.shape.frames)),
             Part::From(start) => {
-                let (first, count) = window(&whole.timestamps, start, start + self.clip_seconds);
+                let (first, count) = window(&outline.timestamps, start, start + self.clip_seconds);
                 (first, uniform_temporal_subsample(count, self.shape.frames))
             }
         };
         let indices: Vec<usize> = indices.into_iter().map(|index| first + index).collect();
-        let (start, seconds) = self.extent(part, &indices, &whole.timestamps, whole.seconds);
-        Sampled { start, seconds, indices, frames: Frames::Kept(whole) }
+        let extent = self.extent(part, &indices, &outline.timestamps, outline.seconds);
+        (indices, extent)
+    }
+
+    fn sample_memory(&self, whole: Rc<Whole>, part: Part) -> Sampled {
+        let (indices, (start, seconds)) = self.choose(&whole.outline, part);
+        Sampled { start, seconds, indices, frames: Frames::InMemory(whole) }
+    }
+
+    async fn sample_whole(&self, whole: Rc<Whole>, part: Part) -> Result<Sampled, FileError> {
+        let WholeFrames::OnDisk(file) = &whole.frames else { return Ok(self.sample_memory(whole, part)) };
+        let (chosen, (start, seconds)) = self.choose(&whole.outline, part);
+        let (distinct, indices) = distinct(&chosen);
+        let frames = Frames::Fresh(whole.read(file, &distinct).await?);
+        Ok(Sampled { start, seconds, indices, frames })
     }
 
     async fn sample(&self, video: &PartOfVideo, part: Part) -> Result<Sampled, VideoError> {
-        let (timestamps, mut chosen) = match part {
+        let (timestamps, chosen) = match part {
             Part::Numbered(numbers) => {
                 let timestamps = video.timestamps(0.0, f64::INFINITY).await?;
                 let chosen = numbers.of(timestamps.len(), self.shape.frames);
@@ -230,13 +271,10 @@ impl ClipLoader {
             }
         };
         let (start, seconds) = self.extent(part, &chosen, &timestamps, video.info().seconds);
-        let mut distinct = chosen.clone();
-        distinct.dedup();
+        let (distinct, indices) = distinct(&chosen);
         let wanted: Vec<f64> = distinct.iter().filter_map(|&index| timestamps.get(index).copied()).collect();
-        let frames = video.frames(&wanted).await?;
-        // Indices into the distinct frames; `chosen` rises, so each lies among them.
-        chosen.iter_mut().for_each(|index| *index = distinct.partition_point(|one| *one < *index));
-        Ok(Sampled { start, seconds, indices: chosen, frames: Frames::Fresh(frames) })
+        let frames = Frames::Fresh(video.frames(&wanted).await?);
+        Ok(Sampled { start, seconds, indices, frames })
     }
 
     /// When a clip of these frames begins, and how long it lasts, in a video of so many seconds.
@@ -250,6 +288,14 @@ impl ClipLoader {
             }
         }
     }
+}
+
+/// The different ones of `chosen`, which rise, and where among them each lies.
+fn distinct(chosen: &[usize]) -> (Vec<usize>, Vec<usize>) {
+    let mut distinct = chosen.to_vec();
+    distinct.dedup();
+    let places = chosen.iter().map(|index| distinct.partition_point(|one| one < index)).collect();
+    (distinct, places)
 }
 
 /// The first of the timestamps from `start` to before `end`, and how many there are. An empty window falls back to

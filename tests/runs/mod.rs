@@ -9,10 +9,11 @@ use cliptune::dataset::labelling::Labelling;
 use cliptune::engine::folder::Folder;
 use cliptune::engine::tuning::{self, JobError, Workplace};
 use cliptune::model::config::ModelSize;
-use cliptune::protocol::TuneEvent;
+use cliptune::protocol::{TuneEvent, USUAL_DISK};
 use cliptune::storage::directory::DirectoryStore;
 use cliptune::train::settings::TuneSettings;
 use cliptune::video::VideoSource;
+use cliptune::video::disk::DiskCache;
 use pollster::block_on;
 
 /// The clips below a folder of `split/class/clip`.
@@ -68,7 +69,8 @@ fn watch(
     job: impl AsyncFnOnce(Workplace<'_, DirectoryStore>, &mut dyn FnMut(TuneEvent)) -> Result<String, JobError>,
 ) -> Told {
     let stopped = Rc::new(Cell::new(false));
-    let place = Workplace { folder, store, device: &Device::flex(), stop: stopped.clone() };
+    let disk = Rc::new(DiskCache::new(USUAL_DISK));
+    let place = Workplace { folder, store, device: &Device::flex(), disk: &disk, stop: stopped.clone() };
     let mut events = Vec::new();
     let mut report = |event: TuneEvent| {
         if stop(&event) {

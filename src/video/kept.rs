@@ -1,0 +1,150 @@
+//! What was decoded once -> the same again, from memory or from disk.
+//!
+//! Comes in: all frames of short videos, and clips that are asked for again just as they are. Goes out: the same, to the
+//! last bit. Small videos lie in memory; what memory has no room for, and larger videos, on disk. Never decodes.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use futures_util::future::try_join_all;
+
+use super::Frame;
+use super::cache::LeastRecentlyUsed;
+use super::clip::Clip;
+use super::disk::{Content, DiskCache};
+use crate::files::{FileError, FileSource};
+
+/// How many bytes of decoded frames lie in memory.
+const MEMORY_BYTES: usize = 256 << 20;
+/// A video lies in memory where its frames take at most this many bytes.
+const SMALL_BYTES: usize = 4 << 20;
+/// A video lies on disk where its frames take at most this many bytes; they are in memory until they are written. Seven
+/// seconds of UCF101 are 40 MB.
+const LARGEST_BYTES: usize = 64 << 20;
+
+/// When a video's frames are shown.
+#[derive(Debug, PartialEq)]
+pub struct Outline {
+    pub seconds: f64,
+    pub timestamps: Vec<f64>,
+    /// Width and height in pixels.
+    pub size: [u32; 2],
+}
+
+impl Outline {
+    /// Bytes of all frames.
+    fn bytes(&self) -> usize {
+        self.timestamps.len() * self.frame_bytes()
+    }
+
+    fn frame_bytes(&self) -> usize {
+        self.size.iter().map(|&side| side as usize).product::<usize>() * 3
+    }
+}
+
+/// All frames of a video.
+pub struct Whole {
+    pub outline: Rc<Outline>,
+    pub frames: WholeFrames,
+}
+
+pub enum WholeFrames {
+    InMemory(Vec<Frame>),
+    /// One after another.
+    OnDisk(FileSource),
+}
+
+impl Whole {
+    /// The frames from disk, in the order of `indices`.
+    pub async fn read(&self, file: &FileSource, indices: &[usize]) -> Result<Vec<Frame>, FileError> {
+        let ([width, height], bytes) = (self.outline.size, self.outline.frame_bytes() as u64);
+        let frame = |&index: &usize| async move {
+            let start = index as u64 * bytes;
+            Ok(Frame { width, height, rgb: file.read(start..start + bytes).await? })
+        };
+        try_join_all(indices.iter().map(frame)).await
+    }
+}
+
+/// What one loader of clips keeps.
+pub struct Kept {
+    memory: RefCell<LeastRecentlyUsed<Whole>>,
+    disk: Option<Rc<DiskCache>>,
+}
+
+impl Kept {
+    /// In memory only, where there is no disk.
+    pub fn new(disk: Option<Rc<DiskCache>>) -> Self {
+        Self { memory: RefCell::new(LeastRecentlyUsed::new(MEMORY_BYTES)), disk }
+    }
+
+    pub fn video(&self, key: &str) -> Option<Rc<Whole>> {
+        if let Some(whole) = self.memory.borrow_mut().get(key) {
+            return Some(whole);
+        }
+        let entry = self.disk.as_ref()?.get(key)?;
+        let Content::Frames(outline) = &entry.content else { return None };
+        Some(Rc::new(Whole { outline: outline.clone(), frames: WholeFrames::OnDisk(entry.bytes.clone()) }))
+    }
+
+    /// Whether a video of so many bytes of frames would be kept. One whose clip is the same each time takes less room as
+    /// a clip.
+    pub fn takes(&self, bytes: usize, same_each_time: bool) -> bool {
+        let on_disk = || self.disk.as_ref().is_some_and(|disk| disk.has_room(bytes as u64));
+        bytes <= SMALL_BYTES || (bytes <= LARGEST_BYTES && !same_each_time && on_disk())
+    }
+
+    pub async fn keep_video(&self, key: &str, whole: &Rc<Whole>) {
+        let bytes = whole.outline.bytes();
+        if bytes > SMALL_BYTES {
+            return self.write(key.to_string(), whole).await;
+        }
+        let gone = self.memory.borrow_mut().insert(key.to_string(), whole.clone(), bytes);
+        for (key, whole) in gone {
+            self.write(key, &whole).await;
+        }
+    }
+
+    async fn write(&self, key: String, whole: &Whole) {
+        let (Some(disk), WholeFrames::InMemory(frames)) = (&self.disk, &whole.frames) else { return };
+        // A stream may change its size; on disk each frame lies where its number says.
+        if frames.iter().any(|frame| [frame.width, frame.height] != whole.outline.size) {
+            return;
+        }
+        let parts: Vec<&[u8]> = frames.iter().map(|frame| frame.rgb.as_slice()).collect();
+        disk.keep(key, Content::Frames(whole.outline.clone()), &parts).await;
+    }
+
+    pub async fn forget_video(&self, key: &str) {
+        if let Some(disk) = &self.disk {
+            disk.forget(key).await;
+        }
+    }
+
+    pub async fn clip(&self, key: &str) -> Option<Clip> {
+        let disk = self.disk.as_ref()?;
+        let entry = disk.get(key)?;
+        let &Content::Pixels { start, seconds, size, repeats } = &entry.content else { return None };
+        match entry.bytes.read_all().await {
+            Ok(bytes) => {
+                let pixels = bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+                Some(Clip { pixels, start, seconds, size, repeats })
+            }
+            Err(_) => {
+                disk.forget(key).await;
+                None
+            }
+        }
+    }
+
+    /// On disk only: of a video that lies in memory a clip is soon made.
+    pub async fn keep_clip(&self, key: String, clip: &Clip, video: &str) {
+        let Some(disk) = &self.disk else { return };
+        if self.memory.borrow_mut().get(video).is_some() {
+            return;
+        }
+        let bytes: Vec<u8> = clip.pixels.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let &Clip { start, seconds, size, repeats, .. } = clip;
+        disk.keep(key, Content::Pixels { start, seconds, size, repeats }, &[&bytes]).await;
+    }
+}

@@ -1,0 +1,95 @@
+//! What a loader of clips keeps on disk, natively. Needs ffmpeg in PATH, as the native twin does.
+#![cfg(not(target_family = "wasm"))]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::rc::Rc;
+
+use cliptune::train::augmentation::Augmentation;
+use cliptune::video::clip::{Clip, ClipLoader, ClipShape, IMAGENET_MEAN, IMAGENET_STD, View};
+use cliptune::video::disk::DiskCache;
+use cliptune::video::views::{TestView, TestViews};
+use cliptune::video::{VideoError, VideoSource};
+use pollster::block_on;
+
+const SHAPE: ClipShape = ClipShape { frames: 8, height: 32, width: 48, mean: IMAGENET_MEAN, std: IMAGENET_STD };
+/// 3 s of 160 x 120 at 25 frames a second: 4.3 MB of frames, just too much for memory.
+const FRAME_BYTES: u64 = 75 * 160 * 120 * 3;
+const CLIP_BYTES: u64 = 8 * 3 * 32 * 48 * 4;
+
+fn drawn(folder: &Path) -> PathBuf {
+    let path = folder.join("drawn.mp4");
+    let drawing = ["-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25:duration=3", "-c:v", "mpeg4", "-g", "250"];
+    let made = Command::new("ffmpeg").args(["-loglevel", "error"]).args(drawing).arg(&path).status();
+    assert!(made.expect("install ffmpeg to run these tests").success());
+    path
+}
+
+fn load(loader: &ClipLoader, path: &Path, view: &View) -> Result<Clip, VideoError> {
+    block_on(loader.load(&VideoSource::new("drawn", path), view))
+}
+
+fn views() -> Vec<View> {
+    let mut views: Vec<View> =
+        (1..=4).map(|seed| View::Training { seed, augmentation: Augmentation::default() }).collect();
+    views.extend([TestView::CENTRE, TestView::spread(1, 2)].map(View::Evaluation));
+    views.extend(TestViews::ALL.iter().flat_map(|(_, views)| views.of(3.0, 1.0)).map(View::Evaluation));
+    views
+}
+
+#[test]
+fn clips_from_disk_are_those_that_were_decoded_and_need_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = drawn(folder.path());
+    let decoding = ClipLoader::new(SHAPE, 1.0);
+    let expected: Vec<Clip> = views().iter().map(|view| load(&decoding, &path, view).unwrap()).collect();
+
+    let disk = Rc::new(DiskCache::new(u64::MAX));
+    let keeping = ClipLoader::with_disk(SHAPE, 1.0, disk.clone());
+    // The first view keeps all frames; of them come the others' clips.
+    load(&keeping, &path, &views()[0]).unwrap();
+    assert_eq!(disk.report().bytes, FRAME_BYTES);
+    fs::remove_file(&path).unwrap();
+    for (view, expected) in views().iter().zip(&expected) {
+        assert!(load(&keeping, &path, view).unwrap() == *expected, "{view:?}");
+        assert!(load(&keeping, &path, view).unwrap() == *expected, "{view:?}, again");
+    }
+    // A loader that keeps nothing has to decode.
+    assert!(load(&decoding, &path, &views()[0]).is_err());
+}
+
+#[test]
+fn an_evaluation_keeps_its_clip_instead_of_the_video() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = drawn(folder.path());
+    let disk = Rc::new(DiskCache::new(FRAME_BYTES));
+    let loader = ClipLoader::with_disk(SHAPE, 1.0, disk.clone());
+    let view = View::Evaluation(TestView::CENTRE);
+    let clip = load(&loader, &path, &view).unwrap();
+    assert_eq!(disk.report().bytes, CLIP_BYTES);
+    fs::remove_file(&path).unwrap();
+    assert!(load(&loader, &path, &view).unwrap() == clip);
+    // Another length of clip is another clip.
+    assert!(load(&ClipLoader::with_disk(SHAPE, 0.9, disk), &path, &view).is_err());
+}
+
+#[test]
+fn a_disk_without_room_or_emptied_by_the_user_only_costs_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = drawn(folder.path());
+    let view = &views()[0];
+    let expected = load(&ClipLoader::new(SHAPE, 1.0), &path, view).unwrap();
+
+    let small = Rc::new(DiskCache::new(FRAME_BYTES - 1));
+    let loader = ClipLoader::with_disk(SHAPE, 1.0, small.clone());
+    assert!(load(&loader, &path, view).unwrap() == expected);
+    assert_eq!(small.report().bytes, 0);
+
+    let disk = Rc::new(DiskCache::new(FRAME_BYTES));
+    let loader = ClipLoader::with_disk(SHAPE, 1.0, disk.clone());
+    load(&loader, &path, view).unwrap();
+    block_on(disk.clear());
+    assert!(load(&loader, &path, view).unwrap() == expected);
+    assert_eq!(disk.report().bytes, FRAME_BYTES);
+}
