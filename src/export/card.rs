@@ -5,13 +5,12 @@
 
 use std::fmt::Write;
 
+use super::facts;
 use crate::dataset::Split;
 use crate::model::config::VideoMaeConfig;
-use crate::protocol::{Evaluation, RANDOM_WEIGHTS};
+use crate::protocol::Evaluation;
 use crate::storage::Checkpoint;
-use crate::train::augmentation::{ColourJitter, GUIDE_SIDE};
 use crate::train::record::{Outcomes, RunRecord};
-use crate::train::settings::TuneSettings;
 
 /// A confusion matrix of more classes is a table that nobody reads.
 const MOST_CLASSES: usize = 30;
@@ -20,19 +19,9 @@ const MOST_CLASSES: usize = 30;
 pub fn card(checkpoint: &Checkpoint, config: &VideoMaeConfig) -> String {
     let mut card = front_matter(checkpoint);
     let summary = &checkpoint.summary;
-    let [frames, height, width] =
-        [config.num_frames, config.image_size.height_width()[0], config.image_size.height_width()[1]];
     section(&mut card, &format!("# {}\n", escaped(&summary.name)));
-    let kind =
-        if summary.labels.is_empty() { "A pre-trained VideoMAE backbone" } else { "A VideoMAE video classifier" };
-    section(
-        &mut card,
-        &format!(
-            "{kind} of {} parameters. It looks at {frames} frames of {height} x {width} pixels, spread over {:.2} seconds of video.\n",
-            summary.parameters, summary.clip_seconds
-        ),
-    );
-    section(&mut card, &provenance(checkpoint));
+    section(&mut card, &(facts::model(summary, config) + "\n"));
+    section(&mut card, &(facts::provenance(summary, checkpoint.record.is_some(), escaped, code) + "\n"));
     if !summary.labels.is_empty() {
         let labels: Vec<String> = summary.labels.iter().map(|label| escaped(label)).collect();
         section(&mut card, &format!("## Classes\n\n{}\n", labels.join(", ")));
@@ -83,22 +72,6 @@ fn front_matter(checkpoint: &Checkpoint) -> String {
     front
 }
 
-fn provenance(checkpoint: &Checkpoint) -> String {
-    let origin = &checkpoint.summary.origin;
-    if origin.source == RANDOM_WEIGHTS {
-        return "Trained with Cliptune from random weights: nobody else's licence applies to it.\n".into();
-    }
-    let source = if origin.source.is_empty() { "unknown" } else { &origin.source };
-    let revision =
-        origin.revision.as_ref().map_or(String::new(), |revision| format!(", revision `{}`", escaped(revision)));
-    let licence = match &origin.licence {
-        Some(licence) => format!("The weights that it was made from are under `{}`, and so is it.", escaped(licence)),
-        None => "No licence is known for the weights that it was made from.".into(),
-    };
-    let verb = if checkpoint.record.is_some() { "Fine-tuned with Cliptune from" } else { "From" };
-    format!("{verb} {}{revision}. {licence}\n", escaped(source))
-}
-
 fn data(record: &RunRecord) -> String {
     let mut text = String::from("## Data\n\n| class | train | validation | test |\n| --- | ---: | ---: | ---: |\n");
     for (label, class) in record.data.classes.iter().enumerate() {
@@ -122,46 +95,11 @@ fn data(record: &RunRecord) -> String {
 }
 
 fn settings(record: &RunRecord) -> String {
-    let settings = &record.settings;
-    let [least, most] = settings.short_sides;
-    let rows = [
-        ("epochs", settings.epochs.to_string()),
-        ("batch size", settings.batch.to_string()),
-        ("gradient accumulation steps", settings.accumulation.to_string()),
-        ("learning rate", format!("{:e}", settings.learning_rate)),
-        ("schedule", format!("linear, warm-up over {} of the steps", settings.warmup_ratio)),
-        ("optimizer", "AdamW, betas 0.9 and 0.999, epsilon 1e-8".to_string()),
-        ("weight decay", settings.weight_decay.to_string()),
-        ("gradient norm", settings.max_grad_norm.to_string()),
-        ("horizontal flip", horizontal_flip(settings)),
-        ("short side before the crop", format!("{least} to {most} pixels, for pictures of {GUIDE_SIDE}")),
-        ("colour jitter", colour_jitter(&settings.colour_jitter)),
-        ("clip length", format!("{:.3} s", settings.clip_seconds)),
-        ("seed", settings.seed.to_string()),
-    ];
     let mut text = String::from("## Settings\n\n| setting | value |\n| --- | --- |\n");
-    for (name, value) in rows {
-        put(&mut text, format_args!("| {name} | {value} |\n"));
+    for (name, value) in facts::settings(record) {
+        put(&mut text, format_args!("| {name} | {} |\n", escaped(&value)));
     }
     text
-}
-
-fn horizontal_flip(settings: &TuneSettings) -> String {
-    let names: Vec<String> = settings.unmirrored.iter().map(|class| escaped(class)).collect();
-    match (settings.horizontal_flip, names.as_slice()) {
-        (false, _) => "none".into(),
-        (true, []) => "half of the clips".into(),
-        (true, names) => format!("half of the clips, none of {}", names.join(", ")),
-    }
-}
-
-fn colour_jitter(jitter: &ColourJitter) -> String {
-    let ColourJitter { brightness, contrast, saturation, hue, per_frame } = *jitter;
-    if [brightness, contrast, saturation, hue].iter().all(|amount| *amount == 0.0) {
-        return "none".into();
-    }
-    let drawn = if per_frame { "frame" } else { "clip" };
-    format!("brightness {brightness}, contrast {contrast}, saturation {saturation}, hue {hue}, drawn for each {drawn}")
 }
 
 fn epochs(record: &RunRecord) -> String {
@@ -229,6 +167,11 @@ fn put(text: &mut String, arguments: std::fmt::Arguments<'_>) {
 /// A YAML string: JSON's are.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
+}
+
+/// A name as Markdown shows it, among words.
+fn code(name: &str) -> String {
+    format!("`{}`", escaped(name))
 }
 
 /// Text as Markdown shows it, in a table too.

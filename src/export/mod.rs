@@ -5,6 +5,11 @@
 //! Never sends anything anywhere.
 
 mod card;
+pub mod events;
+mod facts;
+mod history;
+pub mod metrics;
+pub mod report;
 mod trainer_state;
 
 use std::collections::BTreeMap;

@@ -4,37 +4,29 @@
 
 use serde_json::{Value, json};
 
+use super::history::{Entry, Logged, history};
 use crate::train::record::RunRecord;
 
 /// The log of a run, as far as its record goes.
 pub fn trainer_state(record: &RunRecord) -> String {
     let steps_per_epoch = record.steps_per_epoch.max(1);
-    let share = |step: usize| step as f64 / steps_per_epoch as f64;
-    let mut history: Vec<Value> = Vec::with_capacity(record.steps.len() + record.epochs.len());
-    let mut epochs = record.epochs.iter().peekable();
-    for (index, step) in record.steps.iter().enumerate() {
-        let done = index + 1;
-        history.push(json!({
-            "epoch": share(done), "step": done, "loss": step.loss, "grad_norm": step.gradient_norm,
-            "learning_rate": step.learning_rate,
-        }));
-        let last = done == record.steps.len();
-        if let Some(report) = epochs
-            .next_if(|report| done.is_multiple_of(steps_per_epoch) && report.epoch == done / steps_per_epoch || last)
-            && let Some(validation) = report.validation
-        {
-            history.push(json!({
-                "epoch": share(done), "step": done, "eval_loss": validation.loss, "eval_accuracy": validation.accuracy,
-            }));
-        }
-    }
+    let history = history(record).into_iter().map(|Entry { step, epoch, logged }| match logged {
+        Logged::Step(logged) => json!({
+            "epoch": epoch, "step": step, "loss": logged.loss, "grad_norm": logged.gradient_norm,
+            "learning_rate": logged.learning_rate,
+        }),
+        Logged::Evaluation(validation) => json!({
+            "epoch": epoch, "step": step, "eval_loss": validation.loss, "eval_accuracy": validation.accuracy,
+        }),
+    });
+    let history: Vec<Value> = history.collect();
     let best = record.epochs.iter().filter_map(|report| Some((report.epoch, report.validation?)));
     let best = best.max_by(|(epoch, one), (other_epoch, other)| one.compare(other).then(other_epoch.cmp(epoch)));
     let state = json!({
         "best_metric": best.map(|(_, validation)| validation.accuracy),
         "best_global_step": best.map(|(epoch, _)| epoch * steps_per_epoch),
         "best_model_checkpoint": best.map(|(epoch, _)| format!("epoch-{epoch}")),
-        "epoch": share(record.steps.len()),
+        "epoch": record.steps.len() as f64 / steps_per_epoch as f64,
         "global_step": record.steps.len(),
         "max_steps": steps_per_epoch * record.settings.epochs,
         "num_train_epochs": record.settings.epochs,

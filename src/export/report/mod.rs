@@ -1,0 +1,204 @@
+//! A report of a model that prints: one HTML file that needs no other and asks for nothing.
+//!
+//! Comes in: a checkpoint and its evaluations. Goes out: HTML with its style and its drawings in it, without a script.
+//! Names of classes, files and runs come from users and are texts, never tags ([`markup`]).
+
+mod drawing;
+mod markup;
+mod results;
+
+use drawing::{Line, chart};
+use markup::Markup;
+use results::{results, table};
+
+use super::facts;
+use super::history::{Entry, Logged, history};
+use crate::dataset::Split;
+use crate::dataset::words::{count, counted};
+use crate::evaluation::Evaluated;
+use crate::model::config::VideoMaeConfig;
+use crate::storage::Checkpoint;
+use crate::train::record::RunRecord;
+
+/// The page's colours and type, and what the report adds.
+const STYLE: [&str; 2] = [include_str!("../../../style/base.css"), include_str!("report.css")];
+
+/// The report of a checkpoint: its evaluations, and the run that made it where it was tuned here.
+pub fn html(checkpoint: &Checkpoint, config: &VideoMaeConfig, evaluated: &[Evaluated]) -> String {
+    let mut page = Markup::default();
+    page.own("<!DOCTYPE html>");
+    page.element("html", &[("lang", "en")], |page| {
+        page.element("head", &[], |page| {
+            page.own("<meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
+            // A report has no business with anybody: whatever a name might smuggle in, nothing is loaded or run.
+            page.own(
+                "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+            );
+            page.leaf("title", &[], &checkpoint.summary.name);
+            page.own("<style>");
+            STYLE.into_iter().for_each(|style| page.own(style));
+            page.own("</style>");
+        });
+        page.element("body", &[], |page| {
+            page.element("main", &[], |page| {
+                head(page, checkpoint, config);
+                evaluated.iter().for_each(|evaluated| results(page, evaluated));
+                if let Some(record) = &checkpoint.record {
+                    run(page, record);
+                }
+            });
+            page.leaf(
+                "footer",
+                &[("class", "quiet")],
+                "Made by Cliptune on the machine that the videos are on. They were not uploaded.",
+            );
+        });
+    });
+    page.finish()
+}
+
+fn head(page: &mut Markup, checkpoint: &Checkpoint, config: &VideoMaeConfig) {
+    let summary = &checkpoint.summary;
+    page.element("header", &[], |page| {
+        page.leaf("p", &[("class", "kind")], "Evaluation report");
+        page.leaf("h1", &[("class", "name")], &summary.name);
+        page.leaf("p", &[("class", "lead")], &facts::model(summary, config));
+        let plain = |text: &str| text.to_string();
+        let provenance = facts::provenance(summary, checkpoint.record.is_some(), plain, plain);
+        page.leaf("p", &[("class", "quiet")], &provenance);
+        if let Some(date) = date(summary.created) {
+            page.leaf("p", &[("class", "quiet")], &format!("Saved on {date}."));
+        }
+    });
+}
+
+fn run(page: &mut Markup, record: &RunRecord) {
+    page.element("section", &[], |page| {
+        page.leaf("h2", &[], "The run");
+        page.element("div", &[("class", "charts")], |page| curves(page, record));
+        page.element("div", &[("class", "columns")], |page| {
+            page.element("div", &[], |page| {
+                page.leaf("h3", &[], "Settings");
+                page.element("dl", &[("class", "settings")], |page| {
+                    for (name, value) in facts::settings(record) {
+                        page.element("div", &[], |page| {
+                            page.leaf("dt", &[], name);
+                            page.leaf("dd", &[("class", "figures name")], &value);
+                        });
+                    }
+                });
+            });
+            page.element("div", &[], |page| data(page, record));
+        });
+    });
+}
+
+fn curves(page: &mut Markup, record: &RunRecord) {
+    let history = history(record);
+    let of_steps = |value: fn(f32, f32) -> f32| -> Vec<(f64, f64)> {
+        let steps = history.iter().filter_map(|Entry { step, logged, .. }| match logged {
+            Logged::Step(logged) => Some((*step as f64, f64::from(value(logged.loss, logged.accuracy)))),
+            Logged::Evaluation(_) => None,
+        });
+        steps.collect()
+    };
+    let of_epochs = |value: fn(f32, f32) -> f32| -> Vec<(f64, f64)> {
+        let epochs = record.epochs.iter().map(|report| {
+            let step = (report.epoch * record.steps_per_epoch).min(record.steps.len());
+            (step as f64, f64::from(value(report.train_loss, report.train_accuracy)))
+        });
+        epochs.collect()
+    };
+    let of_validation = |value: fn(f32, f32) -> f32| -> Vec<(f64, f64)> {
+        let validations = history.iter().filter_map(|Entry { step, logged, .. }| match logged {
+            Logged::Evaluation(validation) => {
+                Some((*step as f64, f64::from(value(validation.loss, validation.accuracy))))
+            }
+            Logged::Step(_) => None,
+        });
+        validations.collect()
+    };
+    let lines = |value: fn(f32, f32) -> f32, steps: bool| -> Vec<Line> {
+        let raw = steps.then(|| Line { name: "", class: "raw", points: of_steps(value), dots: false });
+        let train = Line { name: "training", class: "train", points: of_epochs(value), dots: false };
+        let validation = Line { name: "validation", class: "validation", points: of_validation(value), dots: true };
+        let lines = raw.into_iter().chain([train, validation]);
+        lines.filter(|line| !line.points.is_empty()).collect()
+    };
+    chart(page, "Loss", &lines(|loss, _| loss, true), record.steps.len(), None);
+    chart(page, "Accuracy", &lines(|_, accuracy| accuracy, false), record.steps.len(), Some(1.0));
+}
+
+fn data(page: &mut Markup, record: &RunRecord) {
+    page.leaf("h3", &[], "Data");
+    table(page, &["class", "train", "validation", "test"], |page| {
+        let splits = [Split::Train, Split::Validation, Split::Test];
+        let mut counts = vec![[0; 3]; record.data.classes.len()];
+        for video in &record.data.videos {
+            let split = splits.iter().position(|split| *split == video.split);
+            let count = counts.get_mut(video.label).zip(split).and_then(|(counts, split)| counts.get_mut(split));
+            if let Some(count) = count {
+                *count += 1;
+            }
+        }
+        for (class, counts) in record.data.classes.iter().zip(counts) {
+            page.element("tr", &[], |page| {
+                page.leaf("th", &[("scope", "row"), ("class", "name")], class);
+                counts.map(|clips| page.leaf("td", &[], &count(clips)));
+            });
+        }
+        page.element("tr", &[("class", "total")], |page| {
+            page.leaf("th", &[("scope", "row")], "all");
+            splits.map(|split| page.leaf("td", &[], &count(record.data.count(split))));
+        });
+    });
+    let groups: std::collections::BTreeSet<&String> =
+        record.data.videos.iter().filter_map(|video| video.group.as_ref()).collect();
+    if !groups.is_empty() {
+        let recordings = counted(groups.len(), "recording", "recordings");
+        let sentence = format!("Clips of one recording are in one split: {recordings}.");
+        page.leaf("p", &[("class", "quiet")], &sentence);
+    }
+}
+
+/// The day of so many milliseconds since 1970 (UTC), `2026-11-21`; none where it is no time. Source: Howard Hinnant,
+/// chrono-Compatible Low-Level Date Algorithms, civil_from_days.
+fn date(milliseconds: f64) -> Option<String> {
+    // The years 1970 to 9999.
+    if !(0.0..253_402_300_800_000.0).contains(&milliseconds) {
+        return None;
+    }
+    let days = (milliseconds / 86_400_000.0) as u64 + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
+    // Months from March on, so that a leap day is the last.
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let (month, later) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    Some(format!("{:04}-{month:02}-{day:02}", era * 400 + year + later))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        let day = |days: f64| date(days * 86_400_000.0).unwrap();
+        // From `date -u -d @… +%F`.
+        let days = [0.0, 58.0, 59.0, 789.0, 11_016.0, 20_778.999_99, 47_540.0, 47_541.0];
+        let expected = [
+            "1970-01-01",
+            "1970-02-28",
+            "1970-03-01",
+            "1972-02-29",
+            "2000-02-29",
+            "2026-11-21",
+            "2100-02-28",
+            "2100-03-01",
+        ];
+        assert_eq!(days.map(day), expected);
+        assert!([f64::NAN, -1.0, f64::INFINITY, 1e18].into_iter().all(|time| date(time).is_none()));
+    }
+}

@@ -1,0 +1,249 @@
+//! What a report says of one split: figures, classes, confusions, calibration, and the clips to look at.
+//!
+//! Comes in: an [`Evaluated`]. Goes out: a `section`.
+
+use super::drawing::reliability;
+use super::markup::Markup;
+use crate::dataset::Split;
+use crate::dataset::words::{count, counted};
+use crate::evaluation::Evaluated;
+use crate::evaluation::evaluated::ClipOutcome;
+
+/// A confusion matrix of more classes is a table that nobody reads: the most frequent confusions stand instead.
+const MOST_CLASSES: usize = 30;
+/// Confusions in that list.
+const CONFUSIONS: usize = 25;
+/// Clips in each list.
+const CLIPS: usize = 12;
+/// Files in the list of what was left out.
+const LEFT_OUT: usize = 25;
+/// A cell darker than this needs light letters.
+const DARK: f64 = 0.55;
+
+/// One split's section.
+pub fn results(page: &mut Markup, evaluated: &Evaluated) {
+    page.element("section", &[], |page| {
+        page.leaf("h2", &[], split(evaluated.split));
+        let clips = counted(evaluated.clips.len(), "video", "videos");
+        page.leaf("p", &[("class", "quiet")], &format!("{clips}, {}.", evaluated.views.words()));
+        figures(page, evaluated);
+        for warning in &evaluated.warnings {
+            page.leaf("p", &[("class", "warning")], warning);
+        }
+        confusions(page, evaluated);
+        classes(page, evaluated);
+        calibration(page, evaluated);
+        page.element("div", &[("class", "columns")], |page| {
+            let (wrong, uncertain) = (evaluated.most_wrong(CLIPS), evaluated.most_uncertain(CLIPS));
+            clip_list(page, evaluated, "Most wrong", "loss", &wrong, |clip| clip.loss);
+            clip_list(page, evaluated, "Most uncertain", "entropy", &uncertain, |clip| clip.entropy);
+        });
+        left_out(page, evaluated);
+    });
+}
+
+pub fn split(split: Split) -> &'static str {
+    match split {
+        Split::Train => "Training",
+        Split::Validation => "Validation",
+        Split::Test => "Test",
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1}%", 100.0 * share)
+}
+
+fn figures(page: &mut Markup, evaluated: &Evaluated) {
+    let mut figures = vec![("Accuracy", percent(evaluated.accuracy))];
+    // Of five classes the label is always among the five likeliest.
+    if evaluated.classes.len() > 5 {
+        figures.push(("Top-5 accuracy", percent(evaluated.top5)));
+    }
+    figures.push(("Macro F1", percent(evaluated.macro_average.f1)));
+    figures.push(("Loss", format!("{:.4}", evaluated.loss)));
+    figures.push(("Calibration error", percent(evaluated.calibration.error)));
+    page.element("dl", &[("class", "figure-row")], |page| {
+        for (name, value) in figures {
+            page.element("div", &[], |page| {
+                page.leaf("dt", &[], name);
+                page.leaf("dd", &[("class", "figures")], &value);
+            });
+        }
+    });
+}
+
+fn confusions(page: &mut Markup, evaluated: &Evaluated) {
+    page.leaf("h3", &[], "Who is taken for what");
+    if evaluated.classes.len() > MOST_CLASSES {
+        return frequent_confusions(page, evaluated);
+    }
+    page.leaf("p", &[("class", "quiet")], "Rows are the true classes, columns what the model said.");
+    page.element("div", &[("class", "wide")], |page| {
+        page.element("table", &[("class", "matrix figures")], |page| {
+            page.element("thead", &[], |page| {
+                page.element("tr", &[], |page| {
+                    page.leaf("td", &[], "");
+                    for class in &evaluated.classes {
+                        page.element("th", &[("scope", "col")], |page| page.leaf("span", &[("class", "name")], class));
+                    }
+                });
+            });
+            page.element("tbody", &[], |page| {
+                for (label, class) in evaluated.classes.iter().enumerate() {
+                    page.element("tr", &[], |page| {
+                        page.leaf("th", &[("scope", "row"), ("class", "name")], class);
+                        (0..evaluated.classes.len()).for_each(|prediction| cell(page, evaluated, label, prediction));
+                    });
+                }
+            });
+        });
+    });
+}
+
+fn cell(page: &mut Markup, evaluated: &Evaluated, label: usize, prediction: usize) {
+    let clips = evaluated.cell(label, prediction).len();
+    if clips == 0 {
+        return page.leaf("td", &[("class", "none")], "·");
+    }
+    let support = evaluated.by_class.get(label).map_or(clips, |class| class.support);
+    let share = clips as f64 / support.max(1) as f64;
+    let kind = if label == prediction { "right" } else { "wrong" };
+    let class = if share > DARK { format!("{kind} dark") } else { kind.to_string() };
+    // Pale cells would look empty.
+    let shade = format!("--shade: {:.0}%", 12.0 + 88.0 * share);
+    page.leaf("td", &[("class", &class), ("style", &shade)], &count(clips));
+}
+
+fn frequent_confusions(page: &mut Markup, evaluated: &Evaluated) {
+    let mut cells: Vec<_> = evaluated.confusion.iter().filter(|cell| cell.label != cell.prediction).collect();
+    cells.sort_by_key(|cell| std::cmp::Reverse(cell.clips.len()));
+    let all = cells.len();
+    cells.truncate(CONFUSIONS);
+    table(page, &["true class", "taken for", "videos", "of the class"], |page| {
+        for cell in &cells {
+            let support = evaluated.by_class.get(cell.label).map_or(0, |class| class.support);
+            page.element("tr", &[], |page| {
+                page.leaf("th", &[("scope", "row"), ("class", "name")], evaluated.class(cell.label));
+                page.leaf("td", &[("class", "name")], evaluated.class(cell.prediction));
+                page.leaf("td", &[], &count(cell.clips.len()));
+                page.leaf("td", &[], &percent(cell.clips.len() as f64 / support.max(1) as f64));
+            });
+        }
+    });
+    if all > cells.len() {
+        let more = counted(all - cells.len(), "confusion", "confusions");
+        page.leaf("p", &[("class", "quiet")], &format!("And {more} more."));
+    }
+}
+
+fn classes(page: &mut Markup, evaluated: &Evaluated) {
+    page.leaf("h3", &[], "Class by class");
+    table(page, &["class", "precision", "recall", "F1", "videos", "predicted"], |page| {
+        let met = evaluated.classes.iter().zip(&evaluated.by_class);
+        // A model may know many classes that these data have nothing of.
+        for (class, scores) in met.filter(|(_, scores)| scores.support + scores.predicted > 0) {
+            page.element("tr", &[], |page| {
+                page.leaf("th", &[("scope", "row"), ("class", "name")], class);
+                [scores.precision, scores.recall, scores.f1].map(|share| page.leaf("td", &[], &percent(share)));
+                [scores.support, scores.predicted].map(|clips| page.leaf("td", &[], &count(clips)));
+            });
+        }
+        page.element("tr", &[("class", "total")], |page| {
+            page.leaf("th", &[("scope", "row")], "mean of the classes");
+            let mean = evaluated.macro_average;
+            [mean.precision, mean.recall, mean.f1].map(|share| page.leaf("td", &[], &percent(share)));
+            [(); 2].map(|()| page.leaf("td", &[], &count(evaluated.clips.len())));
+        });
+    });
+}
+
+fn calibration(page: &mut Markup, evaluated: &Evaluated) {
+    page.leaf("h3", &[], "Is it as right as it is sure?");
+    page.element("div", &[("class", "diagrams")], |page| {
+        reliability(page, "As the model says it", &evaluated.calibration);
+        if let Some(scaled) = &evaluated.scaled {
+            let title = format!("With temperature {:.3}", scaled.temperature.value);
+            reliability(page, &title, &scaled.calibration);
+        }
+    });
+    let Some(scaled) = &evaluated.scaled else { return };
+    let (from, clips) = (split(scaled.temperature.fitted_on).to_lowercase(), scaled.temperature.clips);
+    let of_these = scaled.temperature.fitted_on == evaluated.split;
+    let own = if of_these { " It was found with these very videos, so this figure flatters it." } else { "" };
+    let clips = counted(clips, "video", "videos");
+    page.leaf(
+        "p",
+        &[("class", "quiet")],
+        &format!(
+            "The temperature, by which all scores are divided before they become probabilities, was fitted on {clips} of \
+             the {from} split. With it the loss is {:.4} instead of {:.4}; what is predicted stays the same.{own}",
+            scaled.loss, evaluated.loss
+        ),
+    );
+}
+
+fn clip_list(
+    page: &mut Markup,
+    evaluated: &Evaluated,
+    title: &str,
+    unit: &str,
+    clips: &[&ClipOutcome],
+    value: fn(&ClipOutcome) -> f64,
+) {
+    page.element("div", &[], |page| {
+        page.leaf("h3", &[], title);
+        if clips.is_empty() {
+            return page.leaf("p", &[("class", "quiet")], "Nothing was classified wrongly.");
+        }
+        page.element("ol", &[("class", "clips")], |page| {
+            for clip in clips {
+                page.element("li", &[], |page| {
+                    page.leaf("span", &[("class", "path")], &clip.name());
+                    page.leaf("span", &[("class", "figures")], &format!("{unit} {:.3}", value(clip)));
+                    page.element("span", &[("class", "quiet")], |page| {
+                        page.leaf("span", &[("class", "name")], evaluated.class(clip.label));
+                        page.text(if clip.is_right() { ", rightly, " } else { ", taken for " });
+                        if !clip.is_right() {
+                            page.leaf("span", &[("class", "name")], evaluated.class(clip.prediction));
+                            page.text(", ");
+                        }
+                        page.text(&format!("{} sure", percent(clip.confidence)));
+                    });
+                });
+            }
+        });
+    });
+}
+
+fn left_out(page: &mut Markup, evaluated: &Evaluated) {
+    if evaluated.left_out.is_empty() {
+        return;
+    }
+    page.leaf("h3", &[], &format!("Left out: {}", counted(evaluated.left_out.len(), "video", "videos")));
+    page.element("ul", &[("class", "clips")], |page| {
+        for file in evaluated.left_out.iter().take(LEFT_OUT) {
+            page.element("li", &[], |page| {
+                page.leaf("span", &[("class", "path")], &file.path);
+                page.leaf("span", &[("class", "quiet")], &file.reason);
+            });
+        }
+    });
+    if let Some(more) = evaluated.left_out.len().checked_sub(LEFT_OUT).filter(|more| *more > 0) {
+        page.leaf("p", &[("class", "quiet")], &format!("And {} more.", count(more)));
+    }
+}
+
+/// A table of names and figures.
+pub fn table(page: &mut Markup, head: &[&str], rows: impl FnOnce(&mut Markup)) {
+    page.element("div", &[("class", "wide")], |page| {
+        page.element("table", &[("class", "figures")], |page| {
+            page.element("thead", &[], |page| {
+                page.element("tr", &[], |page| {
+                    head.iter().for_each(|name| page.leaf("th", &[("scope", "col")], name));
+                });
+            });
+            page.element("tbody", &[], rows);
+        });
+    });
+}
