@@ -1,9 +1,10 @@
 //! A list of labelled videos (CSV, TSV, text, JSON or JSON lines) -> its rows.
 //!
 //! Comes in: a list's path and text. Goes out: [`Row`]s, and what is wrong with a row, with its line. Knows the columns
-//! as people name them, Hugging Face's `metadata.csv` and `metadata.jsonl`, and the split lists of UCF101. Does not
-//! know which files there are: that is the business of [`super::listed`].
+//! as people name them, Hugging Face's `metadata.csv` and `metadata.jsonl`, and the split lists of UCF101 and HMDB51. Does
+//! not know which files there are: that is the business of [`super::listed`].
 
+use super::class_lists::{self, class_and_split};
 use super::delimited::{Record, delimiter, read_records};
 use super::entries::{Entry, Fields, read_entries};
 use super::{Part, Split};
@@ -64,9 +65,12 @@ pub const MOST_ROWS: usize = 250_000;
 const TOO_MANY: &str = "The list has more than 250,000 rows; from here on it was not read. Keep the rows of the videos in \
                         this folder.";
 
-/// The places of those paths that may be lists by their names, the nearest to the top first.
+/// The places of those paths that may be lists by their names, the nearest to the top first. Of several ways to split a
+/// data set with a list for each class the first counts.
 pub fn candidates<'a>(paths: impl Iterator<Item = &'a str>) -> Vec<usize> {
-    let named = paths.enumerate().filter(|(_, path)| ENDINGS.contains(&ending(path).as_str()));
+    let named = paths.enumerate().filter(|(_, path)| {
+        ENDINGS.contains(&ending(path).as_str()) && class_and_split(path).is_none_or(|(_, number)| number == 1)
+    });
     let mut found: Vec<(usize, usize)> = named.map(|(place, path)| (path.matches('/').count(), place)).collect();
     found.sort_unstable();
     found.truncate(MOST);
@@ -84,7 +88,10 @@ pub fn read(path: &str, text: &str) -> Option<List> {
     match ending(path).as_str() {
         "json" => read_json(text, &mut list),
         "jsonl" | "ndjson" => read_json_lines(text, &mut list),
-        "txt" => read_words(text, &mut list),
+        "txt" => match class_and_split(path) {
+            Some((class, _)) => class_lists::read(text, class, &mut list),
+            None => read_words(text, &mut list),
+        },
         _ => match delimiter(text) {
             Some(delimiter) => read_columns(text, delimiter, &mut list),
             None => read_words(text, &mut list),

@@ -105,7 +105,10 @@ impl Labelled {
             names => format!("Labels come from {}.", enumerated(names)),
         };
         let warning = Warning {
-            sentence: format!("{} in no list, and left out.", counted(missing.len(), "video is", "videos are")),
+            sentence: format!(
+                "{} labelled by no list, and left out.",
+                counted(missing.len(), "video is", "videos are")
+            ),
             files: missing
                 .iter()
                 .take(NAMED)
@@ -265,7 +268,7 @@ mod tests {
         let half = [("l.csv", "A/1.mp4,x\nB/1.mp4,y")];
         let by_list = listing(&FOLDERS, &half, &automatic);
         assert_eq!(told(&by_list), [("A/1.mp4", "x"), ("B/1.mp4", "y")]);
-        assert!(by_list.warnings[0].sentence.starts_with("2 videos are in no list"));
+        assert!(by_list.warnings[0].sentence.starts_with("2 videos are labelled by no list"));
         assert_eq!(by_list.warnings[0].files[1].path, "B/2.mp4");
         assert!(by_list.found.labels.contains("l.csv"));
         let short = [("l.csv", "A/1.mp4,x")];

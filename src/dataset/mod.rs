@@ -4,6 +4,7 @@
 //! video can be decoded is the business of [`crate::video`].
 
 pub mod catalogue;
+pub mod class_lists;
 pub mod delimited;
 pub mod direction;
 mod entries;
