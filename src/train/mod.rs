@@ -4,6 +4,7 @@
 //! Never decodes, and never waits for the device except to read one small tensor a step.
 
 pub mod augmentation;
+pub mod pretraining;
 pub mod record;
 pub mod settings;
 

@@ -92,6 +92,11 @@ impl AdamW {
         Self { betas: (0.9, 0.999), epsilon: 1e-8, weight_decay, steps: 0, moments: HashMap::new() }
     }
 
+    /// With other betas than the Trainer's.
+    pub fn with_betas(self, betas: (f64, f64)) -> Self {
+        Self { betas, ..self }
+    }
+
     /// As it was after `steps` steps; moments by parameter, flat.
     pub fn restored(
         weight_decay: f64,
