@@ -59,6 +59,36 @@ fn inspect_lists_classes_splits_and_what_cannot_be_used() {
 }
 
 #[test]
+fn labels_and_recordings_come_from_names_or_lists_as_the_options_say() {
+    let (sample, folder) = (small_folder([4, 0, 0]), tempfile::tempdir().unwrap());
+    for (class, name) in [("SpinLeft", "left"), ("SpinRight", "right")] {
+        let clips = std::fs::read_dir(sample.path().join("train").join(class)).unwrap();
+        for (clip, person) in clips.zip(["anna", "ben", "carl", "dora"]) {
+            std::fs::copy(clip.unwrap().path(), folder.path().join(format!("{name}_{person}_1.webm"))).unwrap();
+        }
+    }
+    std::fs::write(folder.path().join("list.csv"), "left_anna_1.webm,turn\nright_ben_1.webm,turn back\n").unwrap();
+    let inspect = |options: &[&str]| json(&done(&[&["inspect", text(folder.path())], options].concat()));
+    let labels = |catalogue: &Value| -> Vec<String> {
+        let classes = catalogue["classes"].as_array().unwrap();
+        classes.iter().map(|class| class["name"].as_str().unwrap().to_string()).collect()
+    };
+    assert_eq!(labels(&inspect(&["--labels", "lists"])), ["turn", "turn back"]);
+    assert_eq!(labels(&inspect(&["--labels", "folders"])), [""; 0], "there are none");
+    let named = inspect(&["--label-pattern", "{label}_*_#", "--group-pattern", "*_{group}_#", "--split-seed", "7"]);
+    assert_eq!(labels(&named), ["left", "right"]);
+    let splits = named["found"]["splits"].as_str().unwrap();
+    assert!(splits.contains("4 recordings together, seed 7"), "{splits}");
+    let out = tempfile::tempdir().unwrap();
+    let options = ["--label-pattern", "{label}_*_#", "--size", "micro", "--epochs", "1"];
+    let tuned = json(&done(&[&["tune", text(folder.path()), "--out", text(out.path())], &options[..]].concat()));
+    assert_eq!(tuned["labels"], serde_json::json!(["left", "right"]));
+    let wrong = cliptune(&["inspect", text(folder.path()), "--label-pattern", "{lable}"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(errors(&wrong).contains("{lable}"), "{}", errors(&wrong));
+}
+
+#[test]
 fn a_model_is_tuned_kept_and_classifies() {
     let (folder, out) = (small_folder([3, 1, 1]), tempfile::tempdir().unwrap());
     let best = json(&done(&["tune", text(folder.path()), "--out", text(out.path()), "--epochs", "2", "--batch", "4"]));

@@ -3,6 +3,9 @@
 //! Progress goes to standard error, results as JSON to standard output. Exit codes: 0 done, 1 the job failed,
 //! 2 wrong arguments, 3 the data or the model given cannot be used.
 
+#[path = "cliptune/labelling.rs"]
+mod labelling;
+
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,7 +14,6 @@ use std::rc::Rc;
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cliptune::dataset::direction::names_direction;
-use cliptune::dataset::labelling::Labelling;
 use cliptune::engine::classification::classify;
 use cliptune::engine::folder::Folder;
 use cliptune::engine::loaded::LoadedModel;
@@ -28,6 +30,7 @@ use cliptune::video::VideoSource;
 use cliptune::video::clip::ClipLoader;
 use cliptune::video::disk::DiskCache;
 use cliptune::video::views::TestViews;
+use labelling::LabellingOptions;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 #[derive(Parser)]
@@ -49,7 +52,11 @@ enum OnDevice {
 #[derive(Subcommand)]
 enum Command {
     /// What a folder holds: classes, splits, and every file that cannot be used, with the reason.
-    Inspect { folder: PathBuf },
+    Inspect {
+        folder: PathBuf,
+        #[command(flatten)]
+        labelling: LabellingOptions,
+    },
     /// Fine-tune on a folder; checkpoints land in DIR.
     Tune(Box<Tune>),
     /// Go on with a run that was stopped, on the same folder.
@@ -61,6 +68,8 @@ enum Command {
         /// The checkpoint's id in --out.
         #[arg(long)]
         from: String,
+        #[command(flatten)]
+        labelling: LabellingOptions,
     },
     /// Bring a model into DIR: a Hub model's folder, or a zip. Prints what of it fits.
     Import {
@@ -148,6 +157,8 @@ struct Tune {
     colours_per_frame: bool,
     #[arg(long)]
     seed: Option<u64>,
+    #[command(flatten)]
+    labelling: LabellingOptions,
 }
 
 fn size(name: &str) -> Result<ModelSize, String> {
@@ -198,9 +209,11 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Ok(device)
     };
     match arguments.command {
-        Command::Inspect { folder } => print(&import(&folder).await?.catalogue),
+        Command::Inspect { folder, labelling } => print(&import(&folder, &labelling).await?.catalogue),
         Command::Tune(options) => tune(&options, &device().await?).await,
-        Command::Resume { folder, out, from } => resume(&folder, &out, &from, &device().await?).await,
+        Command::Resume { folder, out, from, labelling } => {
+            resume(&folder, &labelling, &out, &from, &device().await?).await
+        }
         Command::Import { model, out } => import_model(&model, &out).await,
         Command::Export { model, output, half } => export(&model, &output, half).await,
         Command::Classify { model, clips, top, views } => {
@@ -218,11 +231,11 @@ fn print(value: &impl serde::Serialize) -> Result<(), Failure> {
     writeln!(std::io::stdout(), "{text}").map_err(failed)
 }
 
-async fn import(folder: &Path) -> Result<Folder, Failure> {
+async fn import(folder: &Path, labelling: &LabellingOptions) -> Result<Folder, Failure> {
     let mut files = Vec::new();
     list(folder, "", &mut files).map_err(|error| unusable(format!("{} cannot be read: {error}.", folder.display())))?;
     eprintln!("Looking at {} files in {}.", files.len(), folder.display());
-    Ok(Folder::import(files, &Labelling::default()).await)
+    Ok(Folder::import(files, &labelling.labelling()).await)
 }
 
 /// Every file below `folder`, with its path relative to the top, `/` between parts, in name order.
@@ -251,7 +264,7 @@ async fn tune(options: &Tune, device: &Device) -> Result<(), Failure> {
             *setting = value.clone();
         }
     }
-    let folder = import(&options.folder).await?;
+    let folder = import(&options.folder, &options.labelling).await?;
     settings.unmirrored = match &options.unmirrored {
         Some(classes) => classes.clone(),
         None => folder.catalogue.labels().into_iter().filter(|class| names_direction(class)).collect(),
@@ -286,8 +299,14 @@ async fn tune(options: &Tune, device: &Device) -> Result<(), Failure> {
     print_best(&store, &best).await
 }
 
-async fn resume(folder: &Path, out: &Path, from: &str, device: &Device) -> Result<(), Failure> {
-    let folder = import(folder).await?;
+async fn resume(
+    folder: &Path,
+    labelling: &LabellingOptions,
+    out: &Path,
+    from: &str,
+    device: &Device,
+) -> Result<(), Failure> {
+    let folder = import(folder, labelling).await?;
     let store = DirectoryStore::open(out).map_err(failed)?;
     let disk = Rc::new(DiskCache::new(USUAL_DISK));
     let best =

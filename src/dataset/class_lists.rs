@@ -23,17 +23,17 @@ pub fn read(text: &str, class: &str, list: &mut List) {
     let lines = text.lines().enumerate().map(|(number, line)| (number, line.trim()));
     for (number, line) in lines.filter(|(_, line)| !line.is_empty()) {
         let place = format!("{class}, line {}", number + 1);
-        let (path, split) = match line.rsplit_once(char::is_whitespace) {
-            Some((_, "0")) => continue,
-            Some((path, "1")) => (path, Split::Train),
-            Some((path, "2")) => (path, Split::Test),
-            _ => {
-                list.wrong.push((place, WRONG.into()));
-                continue;
-            }
+        let row = |path: &str, split| {
+            let (path, label) = (path.trim_end().to_string(), Some(class.to_string()));
+            Ok(Row { place: place.clone(), path, label, split: Some(split), part: None })
         };
-        let (path, label) = (path.trim_end().to_string(), Some(class.to_string()));
-        list.rows.push(Row { place, path, label, split: Some(split), part: None });
+        let row = match line.rsplit_once(char::is_whitespace) {
+            Some((_, "0")) => continue,
+            Some((path, "1")) => row(path, Split::Train),
+            Some((path, "2")) => row(path, Split::Test),
+            _ => Err(WRONG.into()),
+        };
+        list.add(place, row);
     }
 }
 
