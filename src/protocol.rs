@@ -51,8 +51,9 @@ pub enum Command {
     /// that [`crate::dataset::list::candidates`] names. Answers: [`Event::Imported`] at once, a [`Event::Thumbnail`] for
     /// each class, and, while every file is looked into, [`Event::Checking`] and an [`Event::Imported`] for what was found.
     Import { paths: String, labelling: Labelling },
-    /// Some of the `File`s of that import beside the message, from its `from`th path on. A browser takes so long to hand
-    /// files over that all of a large folder's at once would hold up the page.
+    /// Some of the `File`s of that import beside the message, from its `from`th path on, `null` for one that is gone. A
+    /// browser takes so long to hand files over that all of a large folder's at once would hold up the page: the next
+    /// follow when the engine has these.
     HandOver { from: usize },
     /// Other labels or splits for the imported folder. Answers: [`Event::Imported`], [`Event::Thumbnail`]s.
     Label { labelling: Labelling },

@@ -43,10 +43,10 @@ impl Folder {
     pub async fn list(files: Vec<(String, VideoSource)>, labelling: &Labelling) -> Self {
         let (paths, sources): (Vec<String>, Vec<VideoSource>) = files.into_iter().unzip();
         let places = candidates(paths.iter().map(String::as_str)).into_iter();
-        let candidates: Vec<VideoSource> = places.filter_map(|place| sources.get(place).cloned()).collect();
+        let candidates: Vec<Option<VideoSource>> = places.map(|place| sources.get(place).cloned()).collect();
         let contents = Contents::new(paths);
         contents.read_lists(&candidates).await;
-        contents.receive(0, sources);
+        contents.receive(0, sources.into_iter().map(Some).collect());
         Self::new(Rc::new(contents), labelling)
     }
 

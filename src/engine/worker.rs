@@ -106,9 +106,9 @@ impl Engine {
                 return self.report(0, Event::Failed(format!("The engine got a message it cannot read: {error}.")));
             }
         };
-        let files: Vec<File> = part("attachments")
+        let files: Vec<Option<File>> = part("attachments")
             .dyn_into::<Array>()
-            .map(|array| array.iter().filter_map(|file| file.dyn_into().ok()).collect())
+            .map(|array| array.iter().map(|file| file.dyn_into().ok()).collect())
             .unwrap_or_default();
         match request.command {
             Command::Cancel { job } => {
@@ -125,7 +125,7 @@ impl Engine {
         }
     }
 
-    fn spawn(self: &Rc<Self>, job: JobId, command: Command, files: Vec<File>) {
+    fn spawn(self: &Rc<Self>, job: JobId, command: Command, files: Vec<Option<File>>) {
         let stop = Rc::new(Cell::new(false));
         let engine = self.clone();
         let work = {
@@ -149,7 +149,8 @@ impl Engine {
         });
     }
 
-    async fn run(&self, job: JobId, command: Command, files: Vec<File>, stop: Rc<Cell<bool>>) -> Outcome {
+    /// `files` came beside the command; none stands for one that is gone.
+    async fn run(&self, job: JobId, command: Command, files: Vec<Option<File>>, stop: Rc<Cell<bool>>) -> Outcome {
         match command {
             Command::Start { device } => {
                 let (device, report, limits) = device::choose(device).await.map_err(sentence)?;
@@ -181,22 +182,26 @@ impl Engine {
                 self.list(job).await
             }
             Command::ExportCheckpoint { id, numbers } => self.export(job, &id, numbers).await,
-            Command::ImportCheckpoint { paths } => self.import_checkpoint(job, paths, files).await,
+            Command::ImportCheckpoint { paths } => {
+                self.import_checkpoint(job, paths, files.into_iter().flatten().collect()).await
+            }
             Command::Download { model, hub } => self.download(job, &model, &hub).await,
             Command::Push { id, numbers, repository, private, hub } => {
                 self.push(job, &id, numbers, &repository, private, &hub).await
             }
             Command::AskFit { start, batch } => self.ask_fit(job, &start, batch).await,
-            Command::Classify { checkpoint, top, .. } => self.classify(job, &checkpoint, files, top).await,
+            Command::Classify { checkpoint, top, .. } => {
+                self.classify(job, &checkpoint, files.into_iter().flatten().collect(), top).await
+            }
             // Answered where they arrive.
             Command::Cancel { .. } | Command::StopTuning { .. } => Ok(()),
         }
     }
 
-    fn hand_over(&self, from: usize, files: Vec<File>) {
+    fn hand_over(&self, from: usize, files: Vec<Option<File>>) {
         if let Some(contents) = &*self.contents.borrow() {
-            let paths = contents.paths.iter().skip(from);
-            contents.receive(from, paths.zip(files).map(|(path, file)| self.source_of(path, file)).collect());
+            let of_paths = contents.paths.iter().skip(from).zip(files);
+            contents.receive(from, of_paths.map(|(path, file)| Some(self.source_of(path, file?))).collect());
         }
     }
 
@@ -205,7 +210,7 @@ impl Engine {
         VideoSource::new(format!("{path}, import {}", self.imports.get()), file)
     }
 
-    async fn import(&self, job: JobId, paths: &str, labelling: &Labelling, lists: Vec<File>) -> Outcome {
+    async fn import(&self, job: JobId, paths: &str, labelling: &Labelling, lists: Vec<Option<File>>) -> Outcome {
         self.imports.set(self.imports.get() + 1);
         if let Some(earlier) = self.importing.replace(Some(job))
             && let Some(running) = self.running.borrow().get(&earlier)
@@ -213,10 +218,12 @@ impl Engine {
             running.abort.abort();
         }
         self.pictured.take();
-        self.disk.clear().await;
+        // Before anything is waited for: the files that are handed over next are of this folder.
         let contents = Rc::new(Contents::new(paths.split_terminator(PATH_END).map(String::from).collect()));
         *self.contents.borrow_mut() = Some(contents.clone());
-        let lists: Vec<VideoSource> = lists.into_iter().map(|file| self.source_of("list", file)).collect();
+        self.disk.clear().await;
+        let lists: Vec<Option<VideoSource>> =
+            lists.into_iter().map(|file| Some(self.source_of("list", file?))).collect();
         contents.read_lists(&lists).await;
         let folder = Rc::new(Folder::new(contents, labelling));
         *self.folder.borrow_mut() = Some(folder.clone());
