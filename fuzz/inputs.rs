@@ -173,33 +173,64 @@ const FILES: usize = 64;
 /// The first byte says how the list's name ends and where labels come from, and the first line is a pattern. The files
 /// are those that the list names.
 pub fn lists(input: &[u8]) {
-    let Some((&kind, rest)) = input.split_first() else { return };
-    let text = String::from_utf8_lossy(rest);
-    let (pattern, text) = text.split_once('\n').unwrap_or(("{label}_#", &text));
-    let endings = ["csv", "tsv", "txt", "json", "jsonl"];
-    let list = list::read(&format!("list.{}", endings[usize::from(kind) % endings.len()]), text);
-    let rows = list.iter().flat_map(|list| &list.rows);
-    for part in rows.clone().filter_map(|row| row.part) {
-        assert!(0.0 <= part.start && part.start < part.end && part.end.is_finite());
+    if let Some(list) = List::of(input) {
+        list.label(list.read());
     }
-    let files: BTreeSet<String> = rows.map(|row| format!("{}.mp4", row.path)).take(FILES).collect();
-    let files: Vec<String> = files.into_iter().collect();
-    if let Ok(pattern) = Pattern::parse(pattern) {
-        for file in &files {
-            let told = pattern.read(file).unwrap_or_default();
-            assert!([told.label, told.group].iter().flatten().all(|part| !part.is_empty() && file.contains(part)));
+}
+
+pub struct List {
+    kind: u8,
+    pattern: String,
+    pub text: String,
+}
+
+impl List {
+    pub fn of(input: &[u8]) -> Option<Self> {
+        let (&kind, rest) = input.split_first()?;
+        let text = String::from_utf8_lossy(rest);
+        let (pattern, text) = text.split_once('\n').unwrap_or(("{label}_#", &text));
+        Some(Self { kind, pattern: pattern.to_string(), text: text.to_string() })
+    }
+
+    fn ending(&self) -> &'static str {
+        let endings = ["csv", "tsv", "txt", "json", "jsonl"];
+        endings[usize::from(self.kind) % endings.len()]
+    }
+
+    pub fn read(&self) -> Option<list::List> {
+        list::read(&format!("list.{}", self.ending()), &self.text)
+    }
+
+    /// Rows that the text can have: a line each, or in JSON something with a name each.
+    pub fn most_rows(&self) -> usize {
+        let ends: &[char] = if self.ending() == "json" { &[':'] } else { &['\n', '\r'] };
+        (1 + self.text.matches(ends).count()).min(list::MOST_ROWS)
+    }
+
+    pub fn label(&self, list: Option<list::List>) {
+        let rows = list.iter().flat_map(|list| &list.rows);
+        for part in rows.clone().filter_map(|row| row.part) {
+            assert!(0.0 <= part.start && part.start < part.end && part.end.is_finite());
         }
+        let files: BTreeSet<String> = rows.map(|row| format!("{}.mp4", row.path)).take(FILES).collect();
+        let files: Vec<String> = files.into_iter().collect();
+        if let Ok(pattern) = Pattern::parse(&self.pattern) {
+            for file in &files {
+                let told = pattern.read(file).unwrap_or_default();
+                assert!([told.label, told.group].iter().flatten().all(|part| !part.is_empty() && file.contains(part)));
+            }
+        }
+        let lists: Vec<_> = list.into_iter().collect();
+        let pattern = self.pattern.clone();
+        let labels = match self.kind / 5 % 4 {
+            0 => Labels::Automatic,
+            1 => Labels::Lists,
+            2 => Labels::Folders,
+            _ => Labels::Names(pattern.clone()),
+        };
+        let labelling = Labelling { labels, groups: Groups::Pattern(pattern), ..Labelling::default() };
+        let listing = Listing::new(&files, &lists, &labelling);
+        assert!(listing.videos.iter().all(|(video, _)| files.contains(&video.path)), "a video is a file");
+        assert_eq!(listing, Listing::new(&files, &lists, &labelling), "the same names tell the same");
     }
-    let lists: Vec<_> = list.into_iter().collect();
-    let pattern = pattern.to_string();
-    let labels = match kind / 5 % 4 {
-        0 => Labels::Automatic,
-        1 => Labels::Lists,
-        2 => Labels::Folders,
-        _ => Labels::Names(pattern.clone()),
-    };
-    let labelling = Labelling { labels, groups: Groups::Pattern(pattern), ..Labelling::default() };
-    let listing = Listing::new(&files, &lists, &labelling);
-    assert!(listing.videos.iter().all(|(video, _)| files.contains(&video.path)), "a video is a file");
-    assert_eq!(listing, Listing::new(&files, &lists, &labelling), "the same names tell the same");
 }

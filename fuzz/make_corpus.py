@@ -302,6 +302,30 @@ save("containers", "edits-in-fragments.mp4", movie(track([(0, 600)]), box(b"mvex
 save("containers", "short-colours.mp4", movie(track([]), b"\0\0\0\x12colrnclx" + bytes(6)))
 save("containers", "mpeg4-vops", b"".join(vops))
 
+# transport streams: tables and pictures, sound alone, a time stamp before each packet, and more pictures than packets can hold
+packets = [ts[at:at + 188] for ts in [(VIDEO / "transport.ts").read_bytes()] for at in range(0, len(ts), 188)]
+MAP_ENTRY = b"\x10\xe1\0"
+save("containers", "transport.ts", b"".join(packets[:60]))
+save("containers", "transport-of-sound.ts", b"".join(packets[:9]).replace(MAP_ENTRY, b"\x03" + MAP_ENTRY[1:]))
+save("containers", "transport-with-stamps.m2ts", b"".join(b"G\0G\0" + packet for packet in packets[:12]))
+save("containers", "transport-in-disorder.ts", b"".join(packets[2::-1] + packets[20:8:-1]))
+tables, headers = packets[:3], vops[0][:vops[0].index(b"\0\0\1\xb6")]
+crowd = b"\0\0\1\xe0\0\0\x80\x80\5\x21\0\1\0\1" + headers + b"\0\0\1\xb6\x10\xff" + b"\0\0\1\xb6\x50\xff" * 600
+crowd += bytes(-len(crowd) % 184)
+bodies = [crowd[at:at + 184] for at in range(0, len(crowd), 184)]
+crowded = [bytes([0x47, 1 if n else 0x41, 0, 0x10 | n % 16]) + body for n, body in enumerate(bodies)]
+save("containers", "transport-full-of-pictures.ts", b"".join(tables + crowded))
+
+
+def element(name, *contents):
+    body = b"".join(contents)
+    return name + struct.pack(">Q", 1 << 56 | len(body)) + body
+
+
+encryption = element(b"\x6d\x80", element(b"\x62\x40", element(b"\x50\x35", b"\x47\xe1\x81\5")))
+tracks = element(b"\x16\x54\xae\x6b", element(b"\xae", b"\xd7\x81\1", encryption))
+save("containers", "encrypted.webm", element(b"\x1a\x45\xdf\xa3", b"\x42\x82\x84webm") + element(b"\x18\x53\x80\x67", tracks))
+
 # lists: how the name ends (csv, tsv, txt, json, jsonl) and where labels come from, a pattern, and the text
 CSV, TSV, TXT, JSON, JSONL = range(5)
 for name, kind, text in [

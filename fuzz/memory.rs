@@ -14,13 +14,14 @@ static MOST: AtomicUsize = AtomicUsize::new(0);
 /// Sentences, names and whatever else takes the same for a small file as for a large one.
 const FIXED: usize = 16 << 10;
 
-/// Runs a target. It must not hold more than `times` the input's bytes at once.
-pub fn within(times: usize, input: &[u8], target: fn(&[u8])) {
+/// Does a target's work. It must not hold more bytes at once than `allowed`, beside what any input takes.
+pub fn within<T>(allowed: usize, work: impl FnOnce() -> T) -> T {
     let before = HELD.load(Relaxed);
     MOST.store(before, Relaxed);
-    target(input);
+    let out = work();
     let most = MOST.load(Relaxed).saturating_sub(before);
-    assert!(most <= times * input.len() + FIXED, "{} bytes of input take {most} bytes of memory", input.len());
+    assert!(most <= allowed + FIXED, "{most} bytes of memory are taken, {allowed} allowed");
+    out
 }
 
 fn more(bytes: usize) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Feeds made-up files to what reads files of unknown origin; fails at the first that is not read or refused in 512 MB,
 # and of containers and lists in memory that their length allows (fuzz/memory.rs).
-# usage: scripts/fuzz.sh [SECONDS]     for each target of fuzz/, 60 unless told
+# usage: scripts/fuzz.sh [SECONDS [TARGET…]]     for each target of fuzz/ or those named, 60 seconds unless told
 source "$(dirname "$0")/environment.sh"
 CARGO_FUZZ_VERSION=0.13.2
 
@@ -14,7 +14,9 @@ case "$("$TOOLS/bin/cargo-fuzz" --version 2>/dev/null)" in
 esac
 
 cd "$ROOT"
-for target in tensors config containers lists; do
+targets=("${@:2}")
+[ "${#targets[@]}" -gt 0 ] || targets=(tensors config containers lists)
+for target in "${targets[@]}"; do
   # What the fuzzer finds worth keeping goes to the first folder; the committed corpus is only read.
   found="$CACHE/fuzz/$target"
   mkdir -p "$found"
