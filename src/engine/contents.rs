@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::clock::Breath;
 use crate::dataset::Measured;
 use crate::dataset::catalogue::{Checks, Probe};
+use crate::dataset::class_lists::join;
 use crate::dataset::layout::is_video;
 use crate::dataset::list::{self, List, MOST_ROWS};
 use crate::files::{FileError, FileSource};
@@ -50,29 +51,32 @@ impl Contents {
         }
     }
 
-    /// Takes the handles of the files from the `from`th path on.
-    pub fn receive(&self, from: usize, sources: Vec<VideoSource>) {
+    /// Takes the handles of the files from the `from`th path on; none for a file that is gone.
+    pub fn receive(&self, from: usize, sources: Vec<Option<VideoSource>>) {
         self.arrived.set(self.arrived.get() + sources.len());
-        let paths = self.paths.iter().skip(from).cloned();
-        self.sources.borrow_mut().extend(paths.zip(sources));
+        let at_hand = self.paths.iter().skip(from).zip(sources);
+        self.sources.borrow_mut().extend(at_hand.filter_map(|(path, source)| Some((path.clone(), source?))));
         // Whoever waits looks anew; one who does not wait any longer cannot be told.
         self.waiting.take().into_iter().for_each(|waiting| _ = waiting.send(()));
     }
 
-    /// Reads the lists among the files that [`list::candidates`] names, in its order, and opens no video.
-    pub async fn read_lists(&self, candidates: &[VideoSource]) {
+    /// Reads the lists among the files that [`list::candidates`] names, in its order, and opens no video. None stands for
+    /// a file that is gone.
+    pub async fn read_lists(&self, candidates: &[Option<VideoSource>]) {
         let mut lists = Vec::new();
         for (place, source) in list::candidates(self.paths.iter().map(String::as_str)).into_iter().zip(candidates) {
             if lists.iter().map(|list: &List| list.rows.len()).sum::<usize>() >= MOST_ROWS {
                 break;
             }
-            // What cannot be read is no list; a file that is gone is told of where it is a video.
-            if let (Some(path), Ok(Some(text))) = (self.paths.get(place), list_text(source).await) {
+            // What cannot be read is no list.
+            if let (Some(path), Some(source)) = (self.paths.get(place), source)
+                && let Ok(Some(text)) = list_text(source).await
+            {
                 lists.extend(list::read(path, &text));
             }
         }
         lists.sort_by(|one, other| one.path.cmp(&other.path));
-        self.lists.replace(lists);
+        self.lists.replace(join(lists));
     }
 
     pub fn lists(&self) -> Ref<'_, Vec<List>> {
@@ -203,7 +207,7 @@ mod tests {
         let contents = Contents::new(files.iter().map(|(name, _)| name.to_string()).collect());
         let handle = |(name, bytes): &(&str, Vec<u8>)| {
             std::fs::write(folder.join(name), bytes).unwrap();
-            VideoSource::new(*name, folder.join(name))
+            Some(VideoSource::new(*name, folder.join(name)))
         };
         contents.receive(0, files.iter().map(handle).collect());
         contents
@@ -233,20 +237,20 @@ mod tests {
         let list = folder.path().join("labels.csv");
         std::fs::write(&list, "path,label\na.mp4,jump\n").unwrap();
         let contents = Contents::new(["a.mp4", "labels.csv"].map(String::from).to_vec());
-        contents.read_lists(&[VideoSource::new("labels.csv", list)]).now_or_never().unwrap();
+        contents.read_lists(&[Some(VideoSource::new("labels.csv", list))]).now_or_never().unwrap();
         assert_eq!(contents.lists()[0].rows[0].path, "a.mp4");
     }
 
     #[test]
     fn who_asks_for_a_file_waits_until_it_was_handed_over() {
-        let contents = Contents::new(["a", "b", "c"].map(String::from).to_vec());
-        let handle = |name: &str| VideoSource::new(name, name);
+        let contents = Contents::new(["a", "b", "c", "gone"].map(String::from).to_vec());
+        let handle = |name: &str| Some(VideoSource::new(name, name));
         let mut waits = std::pin::pin!(contents.source("c"));
         assert_eq!(waits.as_mut().now_or_never(), None);
         contents.receive(0, vec![handle("a")]);
         assert_eq!(waits.as_mut().now_or_never(), None);
-        contents.receive(1, vec![handle("b"), handle("c")]);
-        assert_eq!(waits.now_or_never(), Some(Some(handle("c"))));
-        assert_eq!(contents.source("gone").now_or_never(), Some(None), "all have arrived");
+        contents.receive(1, vec![handle("b"), handle("c"), None]);
+        assert_eq!(waits.now_or_never(), Some(handle("c")));
+        assert_eq!(contents.source("gone").now_or_never(), Some(None), "all that is left has arrived");
     }
 }
