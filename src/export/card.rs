@@ -80,9 +80,7 @@ fn data(record: &RunRecord) -> String {
         let [train, validation, test] = [Split::Train, Split::Validation, Split::Test].map(count);
         put(&mut text, format_args!("| {} | {train} | {validation} | {test} |\n", escaped(class)));
     }
-    let groups: std::collections::BTreeSet<&String> =
-        record.data.videos.iter().filter_map(|video| video.group.as_ref()).collect();
-    match groups.len() {
+    match facts::recordings(record) {
         0 => text.push_str("\nEach file is in one split, as `run.json` lists.\n"),
         count => put(
             &mut text,

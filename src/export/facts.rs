@@ -3,6 +3,8 @@
 //! Comes in: a record, a summary. Goes out: plain text, whose form knows nothing of Markdown and HTML; whoever writes it
 //! down escapes it.
 
+use std::collections::BTreeSet;
+
 use crate::model::config::VideoMaeConfig;
 use crate::protocol::{CheckpointSummary, RANDOM_WEIGHTS};
 use crate::train::augmentation::{ColourJitter, GUIDE_SIDE};
@@ -39,6 +41,12 @@ pub fn provenance(
     };
     let verb = if tuned_here { "Fine-tuned with Cliptune from" } else { "From" };
     format!("{verb} {}{revision}. {licence}", text(source))
+}
+
+/// How many recordings a run's videos were cut from, as far as it is told.
+pub fn recordings(record: &RunRecord) -> usize {
+    let groups: BTreeSet<&String> = record.data.videos.iter().filter_map(|video| video.group.as_ref()).collect();
+    groups.len()
 }
 
 /// A run's settings by name.

@@ -9,7 +9,7 @@ mod results;
 
 use drawing::{Line, chart};
 use markup::Markup;
-use results::{results, table};
+use results::{results, row, table};
 
 use super::facts;
 use super::history::{Entry, Logged, history};
@@ -142,22 +142,14 @@ fn data(page: &mut Markup, record: &RunRecord) {
             }
         }
         for (class, counts) in record.data.classes.iter().zip(counts) {
-            page.element("tr", &[], |page| {
-                page.leaf("th", &[("scope", "row"), ("class", "name")], class);
-                counts.map(|clips| page.leaf("td", &[], &count(clips)));
-            });
+            row(page, &[], class, &counts.map(count));
         }
-        page.element("tr", &[("class", "total")], |page| {
-            page.leaf("th", &[("scope", "row")], "all");
-            splits.map(|split| page.leaf("td", &[], &count(record.data.count(split))));
-        });
+        row(page, &[("class", "total")], "all", &splits.map(|split| count(record.data.count(split))));
     });
-    let groups: std::collections::BTreeSet<&String> =
-        record.data.videos.iter().filter_map(|video| video.group.as_ref()).collect();
-    if !groups.is_empty() {
-        let recordings = counted(groups.len(), "recording", "recordings");
-        let sentence = format!("Clips of one recording are in one split: {recordings}.");
-        page.leaf("p", &[("class", "quiet")], &sentence);
+    let recordings = facts::recordings(record);
+    if recordings > 0 {
+        let recordings = counted(recordings, "recording", "recordings");
+        page.leaf("p", &[("class", "quiet")], &format!("Clips of one recording are in one split: {recordings}."));
     }
 }
 

@@ -3,7 +3,7 @@
 //! Comes in: an [`Evaluated`]. Goes out: a `section`.
 
 use super::drawing::reliability;
-use super::markup::Markup;
+use super::markup::{Attribute, Markup};
 use crate::dataset::Split;
 use crate::dataset::words::{count, counted};
 use crate::evaluation::Evaluated;
@@ -143,18 +143,13 @@ fn classes(page: &mut Markup, evaluated: &Evaluated) {
         let met = evaluated.classes.iter().zip(&evaluated.by_class);
         // A model may know many classes that these data have nothing of.
         for (class, scores) in met.filter(|(_, scores)| scores.support + scores.predicted > 0) {
-            page.element("tr", &[], |page| {
-                page.leaf("th", &[("scope", "row"), ("class", "name")], class);
-                [scores.precision, scores.recall, scores.f1].map(|share| page.leaf("td", &[], &percent(share)));
-                [scores.support, scores.predicted].map(|clips| page.leaf("td", &[], &count(clips)));
-            });
+            let shares = [scores.precision, scores.recall, scores.f1].map(percent);
+            row(page, &[], class, &[&shares[..], &[scores.support, scores.predicted].map(count)].concat());
         }
-        page.element("tr", &[("class", "total")], |page| {
-            page.leaf("th", &[("scope", "row")], "mean of the classes");
-            let mean = evaluated.macro_average;
-            [mean.precision, mean.recall, mean.f1].map(|share| page.leaf("td", &[], &percent(share)));
-            [(); 2].map(|()| page.leaf("td", &[], &count(evaluated.clips.len())));
-        });
+        let mean = evaluated.macro_average;
+        let shares = [mean.precision, mean.recall, mean.f1].map(percent);
+        let clips = [evaluated.clips.len(); 2].map(count);
+        row(page, &[("class", "total")], "mean of the classes", &[&shares[..], &clips].concat());
     });
 }
 
@@ -232,6 +227,14 @@ fn left_out(page: &mut Markup, evaluated: &Evaluated) {
     if let Some(more) = evaluated.left_out.len().checked_sub(LEFT_OUT).filter(|more| *more > 0) {
         page.leaf("p", &[("class", "quiet")], &format!("And {} more.", count(more)));
     }
+}
+
+/// A row of such a table: a name and its figures.
+pub fn row(page: &mut Markup, attributes: &[Attribute<'_>], name: &str, figures: &[String]) {
+    page.element("tr", attributes, |page| {
+        page.leaf("th", &[("scope", "row"), ("class", "name")], name);
+        figures.iter().for_each(|figure| page.leaf("td", &[], figure));
+    });
 }
 
 /// A table of names and figures.
