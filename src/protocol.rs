@@ -65,6 +65,8 @@ pub enum Command {
     Tune { settings: TuneSettings, disk: u64 },
     /// Goes on with the run of a checkpoint where it stood, on the same imported folder. Answers: as for `Tune`.
     Resume { checkpoint: String, disk: u64 },
+    /// Holds the fine-tuning job `job` after its current step, or lets it go on.
+    PauseTuning { job: JobId, paused: bool },
     /// Ends the fine-tuning job `job` after its current step; what was learnt is kept as a checkpoint.
     StopTuning { job: JobId },
     /// Ends any job at its next await, keeping nothing.

@@ -6,7 +6,6 @@
 #[path = "cliptune/labelling.rs"]
 mod labelling;
 
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -324,7 +323,7 @@ fn workplace<'a>(
     device: &'a Device,
     disk: &'a Rc<DiskCache>,
 ) -> Workplace<'a, DirectoryStore> {
-    Workplace { folder, store, device, disk, stop: Rc::new(Cell::new(false)) }
+    Workplace { folder, store, device, disk, brake: Rc::default() }
 }
 
 async fn print_best(store: &DirectoryStore, id: &str) -> Result<(), Failure> {

@@ -3,13 +3,13 @@
 //! Comes in: an imported [`Folder`], [`TuneSettings`] or a checkpoint's id, a device, a store. Goes out:
 //! [`TuneEvent`]s, and a checkpoint after each epoch and when the user stops. Never touches the page.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use burn::module::Module;
 use burn::tensor::Device;
 
+use super::brake::Brake;
 use super::clock::{self, Breath};
 use super::folder::{Folder, FolderClips};
 use super::loaded::{LoadedModel, OpenError};
@@ -61,8 +61,8 @@ pub struct Workplace<'a, Store> {
     pub device: &'a Device,
     /// Where decoded clips are kept that memory has no room for.
     pub disk: &'a Rc<DiskCache>,
-    /// Ends the run after its current step, keeping what was learnt.
-    pub stop: Rc<Cell<bool>>,
+    /// Holds the run after a step, or ends it, keeping what was learnt.
+    pub brake: Rc<Brake>,
 }
 
 /// Fine-tunes on a folder. Goes out: the id of the run's best checkpoint.
@@ -196,7 +196,7 @@ async fn go<Store: CheckpointStore>(
         config: &config,
         store: place.store,
         disk: place.disk,
-        stop: place.stop,
+        brake: place.brake,
         report,
     };
     let source =
@@ -227,7 +227,7 @@ struct Keeper<'a, Store, Report> {
     preprocessor: String,
     store: &'a Store,
     disk: &'a DiskCache,
-    stop: Rc<Cell<bool>>,
+    brake: Rc<Brake>,
     report: Report,
     breath: Breath,
     best_id: String,
@@ -357,10 +357,11 @@ impl<Store: CheckpointStore, Report: FnMut(TuneEvent)> Observer for Keeper<'_, S
     }
 
     fn should_stop(&self) -> bool {
-        self.stop.get()
+        self.brake.is_stopped()
     }
 
     async fn breathe(&self) {
+        self.brake.released().await;
         self.breath.take().await;
     }
 

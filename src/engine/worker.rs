@@ -15,6 +15,7 @@ use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
 
+use super::brake::Brake;
 use super::classification::{ClassifyError, classify};
 use super::contents::Contents;
 use super::device;
@@ -50,8 +51,8 @@ pub fn start() {
 /// A job that has not ended.
 struct Running {
     abort: AbortHandle,
-    /// Set to end fine-tuning after its current step.
-    stop: Rc<Cell<bool>>,
+    /// Of a fine-tuning job.
+    brake: Rc<Brake>,
 }
 
 struct Engine {
@@ -116,9 +117,14 @@ impl Engine {
                     running.abort.abort();
                 }
             }
+            Command::PauseTuning { job, paused } => {
+                if let Some(running) = self.running.borrow().get(&job) {
+                    running.brake.pause(paused);
+                }
+            }
             Command::StopTuning { job } => {
                 if let Some(running) = self.running.borrow().get(&job) {
-                    running.stop.set(true);
+                    running.brake.stop();
                 }
             }
             command => self.spawn(request.job, command, files),
@@ -126,14 +132,14 @@ impl Engine {
     }
 
     fn spawn(self: &Rc<Self>, job: JobId, command: Command, files: Vec<Option<File>>) {
-        let stop = Rc::new(Cell::new(false));
+        let brake = Rc::new(Brake::default());
         let engine = self.clone();
         let work = {
-            let stop = stop.clone();
-            async move { engine.run(job, command, files, stop).await }
+            let brake = brake.clone();
+            async move { engine.run(job, command, files, brake).await }
         };
         let (work, abort) = abortable(work);
-        self.running.borrow_mut().insert(job, Running { abort, stop });
+        self.running.borrow_mut().insert(job, Running { abort, brake });
         let engine = self.clone();
         wasm_bindgen_futures::spawn_local(async move {
             let outcome = work.await;
@@ -150,7 +156,7 @@ impl Engine {
     }
 
     /// `files` came beside the command; none stands for one that is gone.
-    async fn run(&self, job: JobId, command: Command, files: Vec<Option<File>>, stop: Rc<Cell<bool>>) -> Outcome {
+    async fn run(&self, job: JobId, command: Command, files: Vec<Option<File>>, brake: Rc<Brake>) -> Outcome {
         match command {
             Command::Start { device } => {
                 let (device, report, limits) = device::choose(device).await.map_err(sentence)?;
@@ -170,8 +176,8 @@ impl Engine {
                 let video = video.ok_or_else(|| format!("The class \"{class}\" has no video any more."))?;
                 self.preview(job, video, &settings, seed).await
             }
-            Command::Tune { settings, disk } => self.tune(job, Run::New(&settings), disk, stop).await,
-            Command::Resume { checkpoint, disk } => self.tune(job, Run::Old(&checkpoint), disk, stop).await,
+            Command::Tune { settings, disk } => self.tune(job, Run::New(&settings), disk, brake).await,
+            Command::Resume { checkpoint, disk } => self.tune(job, Run::Old(&checkpoint), disk, brake).await,
             Command::ListCheckpoints => self.list(job).await,
             Command::RenameCheckpoint { id, name } => {
                 self.store.rename(&id, &name).await.map_err(sentence)?;
@@ -194,7 +200,7 @@ impl Engine {
                 self.classify(job, &checkpoint, files.into_iter().flatten().collect(), top).await
             }
             // Answered where they arrive.
-            Command::Cancel { .. } | Command::StopTuning { .. } => Ok(()),
+            Command::Cancel { .. } | Command::PauseTuning { .. } | Command::StopTuning { .. } => Ok(()),
         }
     }
 
@@ -257,7 +263,7 @@ impl Engine {
         Ok(())
     }
 
-    async fn tune(&self, job: JobId, run: Run<'_>, disk: u64, stop: Rc<Cell<bool>>) -> Outcome {
+    async fn tune(&self, job: JobId, run: Run<'_>, disk: u64, brake: Rc<Brake>) -> Outcome {
         let (folder, device) = (self.folder()?, self.device()?);
         if self.tuning.get() {
             return Err("A model is being fine-tuned already. Wait until it is done, or stop it.".into());
@@ -269,7 +275,7 @@ impl Engine {
         let report = |event| self.report(job, Event::Tune(event));
         self.disk.set_limit(disk).await;
         let (store, disk) = (&self.store, &self.disk);
-        let place = tuning::Workplace { folder: &folder, store, device: &device, disk, stop };
+        let place = tuning::Workplace { folder: &folder, store, device: &device, disk, brake };
         let ended = match run {
             Run::New(settings) => tuning::tune(settings, place, report).await,
             Run::Old(checkpoint) => tuning::resume(checkpoint, place, report).await,

@@ -68,6 +68,11 @@ impl Pace {
         self.steps += 1;
     }
 
+    /// A time that does not count, because the user held the run.
+    pub fn pause(&mut self, seconds: f64) {
+        self.first = self.first.map(|first| first + seconds);
+    }
+
     /// This epoch so far.
     pub fn epoch(&self) -> &Spent {
         &self.epoch
@@ -99,7 +104,8 @@ mod tests {
         pace.add(204.0, Spent { waiting: 3.0, computing: 1.0, clips: 4 });
         assert_eq!((pace.epoch().waiting_per_clip(), pace.epoch().computing_per_clip()), (0.75, 0.25));
         pace.begin_epoch();
-        pace.add(212.0, Spent { waiting: 0.0, computing: 4.0, clips: 4 });
+        pace.pause(1000.0);
+        pace.add(1212.0, Spent { waiting: 0.0, computing: 4.0, clips: 4 });
         assert_eq!((pace.epoch().waiting_per_clip(), pace.epoch().computing_per_clip()), (0.0, 1.0));
         assert_eq!((pace.clips_per_second(), pace.seconds_left(3)), (1.0, Some(18.0)));
     }

@@ -63,7 +63,7 @@ pub trait Observer {
     fn tested(&mut self, test: Outcomes) -> impl Future<Output = Result<(), TuneError>>;
     /// Whether the user asked to stop and keep what was learnt.
     fn should_stop(&self) -> bool;
-    /// Lets others on this thread run.
+    /// Lets others on this thread run, and waits as long as the user holds the run.
     fn breathe(&self) -> impl Future<Output = ()>;
     /// Seconds since some fixed moment.
     fn now(&self) -> f64;
@@ -267,7 +267,9 @@ impl<S: ClipSource> Trainer<'_, S> {
                 }
                 let waiting = observer.now() - from;
                 self.step(epoch, step_batches, waiting, observer).await?;
+                let from = observer.now();
                 observer.breathe().await;
+                self.pace.pause(observer.now() - from);
             }
             if self.progress.sums.clips == 0 && !observer.should_stop() {
                 return Err(TuneError::NothingDecoded);

@@ -8,7 +8,7 @@ use super::words::size;
 use super::{remember, remembered};
 use crate::protocol::USUAL_DISK;
 
-const KEY: &str = "cliptune-disk";
+const KEY: &str = "cliptune.disk";
 /// In bytes.
 const CHOICES: [u64; 5] = [0, 1_000_000_000, USUAL_DISK, 16_000_000_000, 64_000_000_000];
 

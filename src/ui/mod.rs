@@ -30,6 +30,7 @@ mod tune;
 mod tune_progress;
 mod tune_settings;
 mod tuning;
+mod wake_lock;
 mod words;
 
 use leptos::prelude::*;
@@ -66,6 +67,7 @@ fn App() -> impl IntoView {
         epochs: parameter("epochs").and_then(|epochs| epochs.parse().ok()),
     };
     let state = AppState::new(Engine::start(device), View::at(&address()), Tuning::new(asked));
+    wake_lock::hold_while(Signal::derive(move || state.tuning.is_running() && !state.tuning.is_paused()));
     provide_context(state);
     on_event(window().as_ref(), "hashchange", move || state.view.set(View::at(&address())));
     let offline = RwSignal::new(false);

@@ -21,6 +21,7 @@ pub fn RunProgress(on_again: Callback<()>) -> impl IntoView {
     let title = Signal::derive(move || match phase.get() {
         TunePhase::Finished => format!("“{}” is ready", name.get()),
         TunePhase::Running { stopping: true, .. } => "Stopping".into(),
+        TunePhase::Running { paused: true, .. } => format!("“{}” is paused", name.get()),
         TunePhase::Failed(_) => "Fine-tuning ended early".into(),
         _ => format!("Fine-tuning “{}”", name.get()),
     });
@@ -59,7 +60,11 @@ fn Running() -> impl IntoView {
     let curves = state.tuning.curves;
     let stopping = move || state.tuning.phase.with(|phase| matches!(phase, TunePhase::Running { stopping: true, .. }));
     let begun = Memo::new(move |_| curves.with(|curves| curves.latest.is_some()));
+    let paused = Signal::derive(move || state.tuning.is_paused());
     let left = Signal::derive(move || {
+        if paused.get() {
+            return "Paused".to_string();
+        }
         curves.with(|curves| match (&curves.latest, curves.total_steps) {
             (None, 0) => "Preparing the model…".to_string(),
             (None, _) => "Reading the first clips…".into(),
@@ -93,12 +98,17 @@ fn Running() -> impl IntoView {
                 share=Signal::derive(move || begun.get().then(|| curves.with(|curves| curves.progress())))/>
             <div class="row between">
                 <p class="hint">"You can go on using the page. Keep this tab open."</p>
+                <div class="row">
+                <button type="button" class="secondary" data-testid="pause-tuning" disabled=Signal::derive(stopping) on:click=move |_| state.tuning.pause(state, !paused.get_untracked())>
+                    {Signal::derive(move || if paused.get() { "Go on" } else { "Pause" })}
+                </button>
                 <button type="button" class="secondary" data-testid="stop-tuning" disabled=Signal::derive(stopping) on:click=move |_| state.tuning.stop(state)>
                     {Signal::derive(move || {
                         let words = if stopping() { "Stopping after this step…" } else { "Stop and keep what was learnt" };
                         words.to_string()
                     })}
                 </button>
+                </div>
             </div>
         </div>
     }

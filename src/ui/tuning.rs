@@ -25,7 +25,7 @@ const SMOOTHING: f64 = 0.9;
 #[derive(Clone, Debug, PartialEq)]
 pub enum TunePhase {
     Idle,
-    Running { job: JobId, stopping: bool },
+    Running { job: JobId, paused: bool, stopping: bool },
     Finished,
     Failed(String),
 }
@@ -213,15 +213,27 @@ impl Tuning {
         self.run_name.set(name);
         self.editing.set(false);
         let job = state.engine.send(command, &Array::new(), move |event, _| self.take(event, state));
-        self.phase.set(TunePhase::Running { job, stopping: false });
+        self.phase.set(TunePhase::Running { job, paused: false, stopping: false });
     }
 
     /// Ends the run after its current step.
     pub fn stop(self, state: AppState) {
-        if let TunePhase::Running { job, stopping: false } = self.phase.get_untracked() {
-            self.phase.set(TunePhase::Running { job, stopping: true });
+        if let TunePhase::Running { job, stopping: false, .. } = self.phase.get_untracked() {
+            self.phase.set(TunePhase::Running { job, paused: false, stopping: true });
             state.engine.tell(Command::StopTuning { job });
         }
+    }
+
+    /// Holds the run after its current step, or lets it go on.
+    pub fn pause(self, state: AppState, paused: bool) {
+        if let TunePhase::Running { job, stopping: false, .. } = self.phase.get_untracked() {
+            self.phase.set(TunePhase::Running { job, paused, stopping: false });
+            state.engine.tell(Command::PauseTuning { job, paused });
+        }
+    }
+
+    pub fn is_paused(self) -> bool {
+        self.phase.with(|phase| matches!(phase, TunePhase::Running { paused: true, .. }))
     }
 
     fn take(self, event: Event, state: AppState) {

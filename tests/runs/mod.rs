@@ -1,11 +1,11 @@
 //! Short runs over real clips, stopped where a test wants.
 
-use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
 
 use burn::tensor::Device;
 use cliptune::dataset::labelling::Labelling;
+use cliptune::engine::brake::Brake;
 use cliptune::engine::folder::Folder;
 use cliptune::engine::tuning::{self, JobError, Workplace};
 use cliptune::model::config::ModelSize;
@@ -68,13 +68,13 @@ fn watch(
     stop: impl Fn(&TuneEvent) -> bool,
     job: impl AsyncFnOnce(Workplace<'_, DirectoryStore>, &mut dyn FnMut(TuneEvent)) -> Result<String, JobError>,
 ) -> Told {
-    let stopped = Rc::new(Cell::new(false));
+    let brake = Rc::new(Brake::default());
     let disk = Rc::new(DiskCache::new(USUAL_DISK));
-    let place = Workplace { folder, store, device: &Device::flex(), disk: &disk, stop: stopped.clone() };
+    let place = Workplace { folder, store, device: &Device::flex(), disk: &disk, brake: brake.clone() };
     let mut events = Vec::new();
     let mut report = |event: TuneEvent| {
         if stop(&event) {
-            stopped.set(true);
+            brake.stop();
         }
         events.push(event);
     };
