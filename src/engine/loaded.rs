@@ -123,7 +123,7 @@ fn readable_config(checkpoint: &Checkpoint) -> Result<VideoMaeConfig, OpenError>
 }
 
 /// What is missing or misshapen, the first few by name and shape.
-fn lacking(report: &LoadReport) -> String {
+pub(super) fn lacking(report: &LoadReport) -> String {
     let missing = report.missing.iter().map(|(name, shape)| format!("{name} {shape:?} is missing"));
     let misshapen = report.misshapen.iter().map(|(name, ours, theirs)| format!("{name} is {theirs:?}, not {ours:?}"));
     let all: Vec<String> = missing.chain(misshapen).collect();

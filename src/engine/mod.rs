@@ -16,6 +16,7 @@ pub mod folder;
 pub mod import;
 pub mod loaded;
 pub mod models;
+pub mod pretraining;
 pub mod starter;
 pub mod tuning;
 #[cfg(target_family = "wasm")]

@@ -53,7 +53,7 @@ pub trait Observer {
     fn checkpoint(&mut self, moment: Moment<'_>) -> impl Future<Output = Result<(), PretrainError>>;
     /// Whether the user asked to stop and keep what was learnt.
     fn should_stop(&self) -> bool;
-    /// Lets others on this thread run.
+    /// Lets others on this thread run, and waits as long as the user holds the run.
     fn breathe(&self) -> impl Future<Output = ()>;
     /// Seconds since some fixed moment.
     fn now(&self) -> f64;
@@ -119,8 +119,11 @@ pub async fn pretrain<S: ClipSource, O: Observer>(
             break;
         }
         trainer.epoch(epoch, observer).await?;
-        let (loss, _) = trainer.progress.sums.means();
-        observer.event(PretrainEvent::Epoch(PretrainEpoch { epoch, loss }));
+        let sums = trainer.progress.sums;
+        // None where the user stopped it before the epoch's first step.
+        if sums.clips > 0 {
+            observer.event(PretrainEvent::Epoch(PretrainEpoch { epoch, loss: sums.means().0 }));
+        }
         let moment = Moment {
             model: &trainer.model.valid(),
             optimizer: &trainer.optimizer,
@@ -202,7 +205,9 @@ impl<S: ClipSource> Trainer<'_, S> {
                 }
                 let waiting = observer.now() - from;
                 self.step(epoch, step_batches, waiting, observer).await?;
+                let from = observer.now();
                 observer.breathe().await;
+                self.pace.pause(observer.now() - from);
             }
             if self.progress.sums.clips == 0 && !observer.should_stop() {
                 return Err(TuneError::NothingDecoded.into());
