@@ -15,7 +15,7 @@ use super::folder::{self, FoundFile};
 use super::hub::{EndpointField, TokenField};
 use super::state::{AppState, is_hidden};
 use super::transfer::{Transfer, TransferProgress};
-use super::words::{counted, magnitude};
+use super::words::{counted, file_name, magnitude};
 use crate::protocol::{CheckpointSummary, Command, Event, LoadReport};
 
 /// A model that has just come.
@@ -61,15 +61,15 @@ impl Bringing {
             return self.transfer.fail(sentence.into());
         };
         let what = match (files.len(), first.path.split_once('/')) {
-            (1, _) => first.file.name(),
+            (1, _) => file_name(&first.path),
             (_, Some((folder, _))) => folder.to_string(),
             (count, None) => counted(count, "file", "files"),
         };
         self.asked.set(String::new());
-        let attachments = Array::new();
-        files.iter().for_each(|found| _ = attachments.push(&found.file));
-        let paths = files.into_iter().map(|found| found.path).collect();
-        self.send(state, Command::ImportCheckpoint { paths }, &attachments, what);
+        leptos::task::spawn_local(async move {
+            let (paths, files) = folder::at_hand(files).await;
+            self.send(state, Command::ImportCheckpoint { paths }, &files, what);
+        });
     }
 
     fn send(self, state: AppState, command: Command, files: &Array, what: String) {

@@ -1,21 +1,74 @@
 //! Dropped or chosen folders -> a list of files with their relative paths.
 //!
-//! Comes in: what the browser hands over. Goes out: [`FoundFile`]s. Never reads a file's contents, and lets the page
-//! breathe between directories.
+//! Comes in: what the browser hands over. Goes out: [`FoundFile`]s, and the `File`s of a few of them when they are asked
+//! for: a browser names a file in microseconds and takes a third of a millisecond to open it. Never reads a file's
+//! contents, and lets the page breathe meanwhile.
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use js_sys::{Array, AsyncIterator, Function, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    DataTransfer, File, FileList, FileSystemDirectoryEntry, FileSystemDirectoryHandle, FileSystemEntry,
-    FileSystemFileEntry, FileSystemFileHandle, FileSystemHandle, FileSystemHandleKind, HtmlInputElement,
+    DataTransfer, File, FileList, FileSystemDirectoryEntry, FileSystemDirectoryHandle, FileSystemDirectoryReader,
+    FileSystemEntry, FileSystemFileEntry, FileSystemFileHandle, FileSystemHandle, FileSystemHandleKind,
+    HtmlInputElement,
 };
 
 /// A file and where it lies below the folder that was given, with `/` between parts.
 #[derive(Clone)]
 pub struct FoundFile {
     pub path: String,
-    pub file: File,
+    handle: Handle,
+}
+
+/// What the browser gives for a file.
+#[derive(Clone)]
+enum Handle {
+    Open(File),
+    Dropped(FileSystemFileEntry),
+    Picked(FileSystemFileHandle),
+}
+
+impl FoundFile {
+    pub fn new(path: String, file: File) -> Self {
+        Self { path, handle: Handle::Open(file) }
+    }
+
+    /// The `File`, or a promise of it.
+    fn open(&self) -> JsValue {
+        match &self.handle {
+            Handle::Open(file) => file.into(),
+            Handle::Dropped(entry) => promised(|resolve, reject| {
+                entry.file_with_callback_and_callback(&resolve, &reject);
+            })
+            .into(),
+            Handle::Picked(handle) => handle.get_file().into(),
+        }
+    }
+}
+
+/// The `File`s, each in its place; `null` for one that is gone.
+pub async fn open(files: &[FoundFile]) -> Array {
+    let opened = Array::new();
+    for few in files.chunks(OPENED_AT_ONCE) {
+        let asked: Array = few.iter().map(FoundFile::open).collect();
+        let outcomes = JsFuture::from(Promise::all_settled(&asked)).await.unwrap_or_default();
+        for place in 0..asked.length() {
+            let outcome = Reflect::get_u32(&outcomes, place).unwrap_or_default();
+            let file = Reflect::get(&outcome, &"value".into()).ok().filter(JsCast::has_type::<File>);
+            opened.push(&file.unwrap_or(JsValue::NULL));
+        }
+    }
+    opened
+}
+
+/// Those files that are still there: their paths, and the `File`s.
+pub async fn at_hand(files: Vec<FoundFile>) -> (Vec<String>, Array) {
+    let opened = open(&files).await;
+    let is_there: Vec<bool> = opened.iter().map(|file| !file.is_null()).collect();
+    let paths = files.into_iter().zip(is_there).filter(|(_, is_there)| *is_there).map(|(found, _)| found.path);
+    (paths.collect(), opened.iter().filter(|file| !file.is_null()).collect())
 }
 
 /// More files than this are not looked at.
@@ -23,8 +76,10 @@ const MOST_FILES: usize = 50_000;
 
 /// Files that are looked at before the page gets a turn.
 const AT_A_TIME: usize = 500;
-/// Files that the browser is asked for at once: each answer takes its time, however little is to do.
-const ASKED_AT_ONCE: u32 = 100;
+/// Files that the browser opens at once, and directories that it reads: each answer takes its time, however little is
+/// to do.
+const OPENED_AT_ONCE: usize = 100;
+const READ_AT_ONCE: usize = 8;
 
 /// What an `<input type="file">` holds, with or without `webkitdirectory`. Empties it, so that the same choice can be
 /// made again. `found` is told how many there are so far.
@@ -33,7 +88,7 @@ pub async fn chosen(input: &HtmlInputElement, found: &dyn Fn(usize)) -> Vec<Foun
     if let Some(list) = input.files() {
         let count = list.length().min(MOST_FILES as u32);
         for index in 0..count {
-            files.extend(list.get(index).map(|file| FoundFile { path: relative_path(&file), file }));
+            files.extend(list.get(index).map(|file| FoundFile::new(relative_path(&file), file)));
             if files.len().is_multiple_of(AT_A_TIME) {
                 found(files.len());
                 gloo_timers::future::TimeoutFuture::new(0).await;
@@ -72,79 +127,60 @@ impl Dropped {
     /// Every file below what was dropped. `found` is told how many there are so far.
     pub async fn files(self, found: &dyn Fn(usize)) -> Vec<FoundFile> {
         let mut files = self.loose;
-        let mut open = self.entries;
-        open.reverse();
-        while let Some(entry) = open.pop() {
-            if files.len() >= MOST_FILES {
-                break;
+        let mut open = Vec::new();
+        sort_out(self.entries, &mut files, &mut open);
+        let mut reading = FuturesUnordered::new();
+        while files.len() < MOST_FILES {
+            while reading.len() < READ_AT_ONCE
+                && let Some(directory) = open.pop()
+            {
+                reading.push(next_entries(directory.create_reader()));
             }
-            if entry.is_directory() {
-                let inside = children(entry.unchecked_ref()).await;
-                let (folders, inside): (Vec<_>, Vec<_>) = inside.into_iter().partition(FileSystemEntry::is_directory);
-                files.append(&mut entry_files(&inside).await);
-                open.extend(folders.into_iter().rev());
+            let Some((reader, entries)) = reading.next().await else { break };
+            if !entries.is_empty() {
+                reading.push(next_entries(reader));
+                sort_out(entries, &mut files, &mut open);
                 found(files.len());
-            } else {
-                files.append(&mut entry_files(&[entry]).await);
             }
         }
-        found(files.len());
         files
     }
 }
 
 fn loose(files: &FileList) -> Vec<FoundFile> {
     let files = (0..files.length()).filter_map(|index| files.get(index));
-    files.map(|file| FoundFile { path: relative_path(&file), file }).collect()
+    files.map(|file| FoundFile::new(relative_path(&file), file)).collect()
 }
 
-/// The files of entries; one that cannot be read is none.
-async fn entry_files(entries: &[FileSystemEntry]) -> Vec<FoundFile> {
-    let mut files = Vec::with_capacity(entries.len());
-    for few in entries.chunks(ASKED_AT_ONCE as usize) {
-        let asked = Array::new();
-        for entry in few {
-            let entry: &FileSystemFileEntry = entry.unchecked_ref();
-            asked.push(&Promise::new(&mut |resolve, reject| {
-                entry.file_with_callback_and_callback(&resolve.unchecked_into(), &reject.unchecked_into());
-            }));
+fn sort_out(
+    entries: Vec<FileSystemEntry>,
+    files: &mut Vec<FoundFile>,
+    directories: &mut Vec<FileSystemDirectoryEntry>,
+) {
+    for entry in entries {
+        if entry.is_directory() {
+            directories.push(entry.unchecked_into());
+        } else {
+            let path = entry.full_path().trim_start_matches('/').to_string();
+            files.push(FoundFile { path, handle: Handle::Dropped(entry.unchecked_into()) });
         }
-        let paths = few.iter().map(|entry| entry.full_path().trim_start_matches('/').to_string());
-        files.append(&mut settled_files(&asked, paths).await);
     }
-    files
 }
 
-/// The files that were promised, each with its path.
-async fn settled_files(asked: &Array, paths: impl Iterator<Item = String>) -> Vec<FoundFile> {
-    let Ok(outcomes) = JsFuture::from(Promise::all_settled(asked)).await else { return Vec::new() };
-    let file = |outcome: JsValue| Reflect::get(&outcome, &"value".into()).ok()?.dyn_into::<File>().ok();
-    let outcomes: Array = outcomes.unchecked_into();
-    outcomes.iter().zip(paths).filter_map(|(outcome, path)| Some(FoundFile { path, file: file(outcome)? })).collect()
+/// More entries of a directory: the browser hands over about a hundred at a time, and none at the end. Those of one that
+/// cannot be read are none.
+async fn next_entries(reader: FileSystemDirectoryReader) -> (FileSystemDirectoryReader, Vec<FileSystemEntry>) {
+    let entries = promised(|resolve, reject| {
+        // It fails where it is called while it is under way, which it is not.
+        let _ = reader.read_entries_with_callback_and_callback(&resolve, &reject);
+    });
+    let entries: Array = JsFuture::from(entries).await.map(JsCast::unchecked_into).unwrap_or_default();
+    (reader, entries.iter().map(JsCast::unchecked_into).collect())
 }
 
-/// A directory's entries: the browser hands over about a hundred at a time, and none at the end.
-async fn children(directory: &FileSystemDirectoryEntry) -> Vec<FileSystemEntry> {
-    let reader = directory.create_reader();
-    let mut children = Vec::new();
-    loop {
-        let batch = settled(|resolve, reject| {
-            let _ = reader.read_entries_with_callback_and_callback(&resolve.unchecked_into(), &reject.unchecked_into());
-        });
-        let Ok(batch) = batch.await else { break };
-        let batch: Array = batch.unchecked_into();
-        if batch.length() == 0 {
-            break;
-        }
-        children.extend(batch.iter().map(|entry| entry.unchecked_into::<FileSystemEntry>()));
-    }
-    children
-}
-
-/// A function with two callbacks as one future.
-async fn settled(mut call: impl FnMut(Function, Function)) -> Result<JsValue, JsValue> {
-    let promise = Promise::new(&mut |resolve, reject| call(resolve, reject));
-    JsFuture::from(promise).await
+/// A function with two callbacks as a promise.
+fn promised(mut call: impl FnMut(Function, Function)) -> Promise {
+    Promise::new(&mut |resolve, reject| call(resolve, reject))
 }
 
 /// Whether the browser can open a folder by its own dialog.
@@ -162,26 +198,20 @@ pub async fn pick(found: &dyn Fn(usize)) -> Option<Vec<FoundFile>> {
     let mut open = vec![(root.name(), root)];
     while let Some((path, directory)) = open.pop() {
         let Some(handles) = handles(&directory) else { continue };
-        let (asked, mut paths) = (Array::new(), Vec::new());
-        let mut more = true;
-        while more {
-            let handle = next(&handles).await;
-            more = handle.is_some() && files.len() + paths.len() < MOST_FILES;
-            if let Some(handle) = handle {
-                let path = format!("{path}/{}", handle.name());
-                if handle.kind() == FileSystemHandleKind::Directory {
-                    open.push((path, handle.unchecked_into()));
-                } else {
-                    asked.push(&handle.unchecked_ref::<FileSystemFileHandle>().get_file());
-                    paths.push(path);
-                }
+        while files.len() < MOST_FILES
+            && let Some(handle) = next(&handles).await
+        {
+            let path = format!("{path}/{}", handle.name());
+            if handle.kind() == FileSystemHandleKind::Directory {
+                open.push((path, handle.unchecked_into()));
+                continue;
             }
-            if !more || asked.length() == ASKED_AT_ONCE {
-                files.append(&mut settled_files(&asked, paths.drain(..)).await);
-                asked.set_length(0);
+            files.push(FoundFile { path, handle: Handle::Picked(handle.unchecked_into()) });
+            if files.len().is_multiple_of(AT_A_TIME) {
+                found(files.len());
+                gloo_timers::future::TimeoutFuture::new(0).await;
             }
         }
-        found(files.len());
     }
     Some(files)
 }

@@ -45,7 +45,7 @@ async fn file(path: String) -> Result<FoundFile, String> {
     options.set_type(&blob.unchecked_ref::<Blob>().type_());
     let file =
         File::new_with_blob_sequence_and_options(&Array::of1(&blob), name, &options).map_err(|_| unavailable(&path))?;
-    Ok(FoundFile { path: format!("sample/{path}"), file })
+    Ok(FoundFile::new(format!("sample/{path}"), file))
 }
 
 async fn response(address: &str) -> Result<Response, String> {

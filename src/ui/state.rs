@@ -10,10 +10,10 @@ use js_sys::Array;
 use leptos::prelude::*;
 
 use super::bring::Bringing;
-use super::engine_link::{Engine, EngineStatus};
+use super::engine_link::Engine;
 use super::export::Exporting;
 use super::fitting::Fitting;
-use super::folder::FoundFile;
+use super::folder::{self, FoundFile};
 use super::hub::HubSettings;
 use super::origin::has_classifier;
 use super::tuning::Tuning;
@@ -200,7 +200,7 @@ impl AppState {
     }
 
     /// Hands a folder to the engine.
-    pub fn import_files(self, files: Vec<FoundFile>) {
+    pub fn import_files(self, mut files: Vec<FoundFile>) {
         if files.is_empty() {
             let sentence =
                 "There are no files in what you chose. Choose a folder that holds one folder of videos for each class.";
@@ -208,17 +208,18 @@ impl AppState {
         }
         self.folder_name.set(common_folder(&files));
         self.labelling.set(Labelling::default());
+        // The order in which the engine looks into them, and so is handed them.
+        files.sort_by(|one, other| one.path.cmp(&other.path));
         self.files.set_value(files);
         self.import_again();
     }
 
-    /// Names all files at once, and hands them over a few at a time: all of a large folder would hold up the page.
+    /// Names all files at once, and hands over the lists among them, then all a few at a time.
     fn import_again(self) {
         let import = self.imports.get_value() + 1;
         self.imports.set_value(import);
         self.catalogue.set(None);
         self.thumbnails.set(HashMap::new());
-        let is_current = move || self.imports.get_value() == import;
         let (paths, lists, total) = self.files.with_value(|files| {
             let mut paths = String::new();
             for found in files {
@@ -226,34 +227,42 @@ impl AppState {
                 paths.push(PATH_END);
             }
             let places = candidates(files.iter().map(|found| found.path.as_str()));
-            let lists: Array =
-                places.into_iter().filter_map(|place| files.get(place)).map(|found| &found.file).collect();
+            let lists: Vec<FoundFile> = places.into_iter().filter_map(|place| files.get(place).cloned()).collect();
             (paths, lists, files.len())
         });
         self.import.set(ImportPhase::Importing);
         self.checking.set(Some((0, total)));
-        let command = Command::Import { paths, labelling: self.labelling.get_untracked() };
-        self.engine.send(command, &lists, move |event, _| {
-            if is_current() {
-                self.imported(event);
-            }
-        });
         leptos::task::spawn_local(async move {
-            for from in (0..total).step_by(FILES_AT_A_TIME) {
-                gloo_timers::future::TimeoutFuture::new(0).await;
-                // What waits for the engine would all be sent in one go.
-                while self.engine.status.with_untracked(|status| *status == EngineStatus::Starting) {
-                    gloo_timers::future::TimeoutFuture::new(50).await;
-                }
-                if !is_current() {
-                    break;
-                }
-                let few: Array = self.files.with_value(|files| {
-                    files.iter().skip(from).take(FILES_AT_A_TIME).map(|found| &found.file).collect()
-                });
-                self.engine.send(Command::HandOver { from }, &few, |_, _| {});
+            let lists = folder::open(&lists).await;
+            if !self.is_current(import) {
+                return;
             }
+            let command = Command::Import { paths, labelling: self.labelling.get_untracked() };
+            self.engine.send(command, &lists, move |event, _| {
+                if self.is_current(import) {
+                    self.imported(event);
+                }
+            });
+            self.hand_over(import, 0).await;
         });
+    }
+
+    fn is_current(self, import: usize) -> bool {
+        self.imports.get_value() == import
+    }
+
+    /// Hands over a few files, and once the engine has them the next: all of a large folder would hold up the page.
+    async fn hand_over(self, import: usize, from: usize) {
+        let few: Vec<FoundFile> =
+            self.files.with_value(|files| files.iter().skip(from).take(FILES_AT_A_TIME).cloned().collect());
+        let opened = folder::open(&few).await;
+        if !few.is_empty() && self.is_current(import) {
+            self.engine.send(Command::HandOver { from }, &opened, move |event, _| {
+                if matches!(event, Event::Done) && self.is_current(import) {
+                    leptos::task::spawn_local(self.hand_over(import, from + FILES_AT_A_TIME));
+                }
+            });
+        }
     }
 
     fn imported(self, event: Event) {
@@ -332,17 +341,21 @@ impl AppState {
     }
 
     pub fn classify(self, files: Vec<FoundFile>) {
-        let Some(model) = untrack(|| self.model()) else { return };
         let files: Vec<FoundFile> = files.into_iter().filter(|found| !is_hidden(&found.path)).collect();
-        if files.is_empty() {
+        leptos::task::spawn_local(async move {
+            let (names, files) = folder::at_hand(files).await;
+            self.classify_opened(names, &files);
+        });
+    }
+
+    fn classify_opened(self, names: Vec<String>, files: &Array) {
+        let Some(model) = untrack(|| self.model()) else { return };
+        if names.is_empty() {
             return self
                 .classify_notice
                 .set(Some("There are no files in what you chose. Choose one or more videos.".into()));
         }
         self.classify_notice.set(None);
-        let attachments = Array::new();
-        let names: Vec<String> = files.iter().map(|found| found.path.clone()).collect();
-        files.iter().for_each(|found| _ = attachments.push(&found.file));
         let first = self.clips_so_far.get_value();
         self.clips_so_far.set_value(first + names.len());
         let fresh: Vec<ArcRwSignal<ClassifiedFile>> = names
@@ -356,7 +369,7 @@ impl AppState {
         self.classified.update(|all| _ = all.splice(0..0, fresh.iter().cloned()));
         let answered = std::cell::Cell::new(0);
         let command = Command::Classify { checkpoint: model.id, names, top: TOP };
-        let job = self.engine.send(command, &attachments, move |event, _| {
+        let job = self.engine.send(command, files, move |event, _| {
             let answer = match event {
                 Event::Classified(mut classification) => {
                     if answered.get() >= PICTURES_KEPT {
