@@ -20,6 +20,7 @@ const MOST_POINTS: usize = 1000;
 /// A reliability diagram's square, where it begins, and the strip below it that counts clips.
 const SIDE: f64 = 260.0;
 const SQUARE_LEFT: f64 = 44.0;
+const SQUARE_RIGHT: f64 = 20.0;
 const STRIP_TOP: f64 = TOP + SIDE + 14.0;
 const STRIP: f64 = 44.0;
 
@@ -101,7 +102,7 @@ pub fn reliability(page: &mut Markup, title: &str, calibration: &Calibration) {
             let error = format!("ECE {:.1}%", 100.0 * calibration.error);
             page.leaf("span", &[("class", "figures")], &error);
         });
-        drawing(page, title, SQUARE_LEFT + SIDE + RIGHT, STRIP_TOP + STRIP + 34.0, |page| {
+        drawing(page, title, SQUARE_LEFT + SIDE + SQUARE_RIGHT, STRIP_TOP + STRIP + 34.0, |page| {
             for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
                 stroke(page, "grid", [x(0.0), y(share)], [x(1.0), y(share)]);
                 label(page, "end", SQUARE_LEFT - 8.0, y(share) + 4.0, &format!("{:.0}%", 100.0 * share));
@@ -110,8 +111,9 @@ pub fn reliability(page: &mut Markup, title: &str, calibration: &Calibration) {
                 let left = x(place as f64 / bins) + 1.0;
                 let width = SIDE / bins - 2.0;
                 let (low, high) = (bin.accuracy.min(bin.confidence), bin.accuracy.max(bin.confidence));
-                bar(page, "right", [left, y(bin.accuracy)], [width, SIDE * bin.accuracy]);
-                bar(page, "gap", [left, y(high)], [width, SIDE * (high - low)]);
+                let gap = if bin.confidence > bin.accuracy { "over" } else { "under" };
+                bar(page, "right", [left, y(low)], [width, SIDE * low]);
+                bar(page, gap, [left, y(high)], [width, SIDE * (high - low)]);
                 let height = STRIP * bin.clips as f64 / most as f64;
                 bar(page, "clips", [left, STRIP_TOP + STRIP - height], [width, height]);
             }
@@ -124,8 +126,9 @@ pub fn reliability(page: &mut Markup, title: &str, calibration: &Calibration) {
             label(page, "middle", x(0.5), STRIP_TOP + STRIP + 30.0, "how sure the model is");
         });
         page.element("p", &[("class", "legend")], |page| {
-            page.leaf("span", &[("class", "key right")], "how often it is right");
-            page.leaf("span", &[("class", "key gap")], "how far that is from how sure it is");
+            page.leaf("span", &[("class", "key right")], "right, and sure of it");
+            page.leaf("span", &[("class", "key over")], "sure, but not right");
+            page.leaf("span", &[("class", "key under")], "right, but not sure");
         });
     });
 }
