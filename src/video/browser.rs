@@ -174,6 +174,8 @@ impl BrowserVideo {
     async fn open_transport(source: &VideoSource) -> Result<Self, VideoError> {
         let transport = match TransportVideo::open(unread(source)?).await? {
             transport::Opened::Mpeg4(transport) => transport,
+            // mediabunny would have found it.
+            transport::Opened::Common => return Err(VideoError::NoFrames),
             transport::Opened::Other(codec) => return Err(VideoError::Codec(codec.into())),
             transport::Opened::NoPicture => return Err(VideoError::NoPicture),
         };

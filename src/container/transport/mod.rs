@@ -45,6 +45,8 @@ pub struct Run<'a> {
 #[derive(Debug)]
 pub enum Opened {
     Mpeg4(TransportVideo),
+    /// A video of a codec that mediabunny reads.
+    Common,
     /// A video of a codec of this name, which nobody here reads.
     Other(&'static str),
     NoPicture,
@@ -58,8 +60,7 @@ impl TransportVideo {
             Some(Held::Mpeg4(stream)) => stream,
             Some(Held::Other(codec)) => return Ok(Opened::Other(codec)),
             Some(Held::NoPicture) => return Ok(Opened::NoPicture),
-            // mediabunny would have found a picture.
-            Some(Held::Common) => return Err(ContainerError::Damaged("it holds no whole picture")),
+            Some(Held::Common) => return Ok(Opened::Common),
             None => return Err(ContainerError::Damaged("it does not say what it holds")),
         };
         packets.rewind();
@@ -266,7 +267,7 @@ mod tests {
         };
         assert!(matches!(opened(&with(0x03)), Ok(Opened::NoPicture)));
         assert!(matches!(opened(&with(0x02)), Ok(Opened::Other("MPEG-2"))));
-        assert!(matches!(opened(&with(0x1b)), Err(ContainerError::Damaged("it holds no whole picture"))));
+        assert!(matches!(opened(&with(0x1b)), Ok(Opened::Common)));
         assert!(matches!(opened(&FIXTURE[3 * 188..5 * 188]), Err(ContainerError::Damaged(_))));
     }
 
