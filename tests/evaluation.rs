@@ -1,4 +1,4 @@
-//! Evaluation against scikit-learn, torchmetrics and SciPy (tests/fixtures/evaluation), and what it finds and shows.
+//! Evaluation against scikit-learn, torchmetrics and SciPy (tests/fixtures/evaluation). Without Burn: the page draws it.
 
 use std::collections::BTreeMap;
 

@@ -3,6 +3,8 @@
 //! Progress goes to standard error, results as JSON to standard output. Exit codes: 0 done, 1 the job failed,
 //! 2 wrong arguments, 3 the data or the model given cannot be used.
 
+#[path = "cliptune/evaluate.rs"]
+mod evaluate;
 #[path = "cliptune/labelling.rs"]
 mod labelling;
 
@@ -87,6 +89,14 @@ enum Command {
         /// How to look at a clip: spread, guide, dense, constant, kinetics, something-something, pipeline or pipeline-4.
         #[arg(long, value_parser = views, default_value = "spread")]
         views: TestViews,
+    },
+    /// How good a checkpoint is on splits of a folder: scores, confusions, calibration, the clips to look at.
+    Evaluate(Box<evaluate::Evaluate>),
+    /// What the run that made a checkpoint logged: steps.csv, epochs.csv and a TensorBoard event file, into DIR.
+    Metrics {
+        model: PathBuf,
+        #[arg(long)]
+        out: PathBuf,
     },
     /// Write a model as one zip in Hugging Face's layout; MODEL is a checkpoint's folder, a Hub model's, or a zip.
     Export {
@@ -214,6 +224,8 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
             resume(&folder, &labelling, &out, &from, &device().await?).await
         }
         Command::Import { model, out } => import_model(&model, &out).await,
+        Command::Evaluate(options) => evaluate::evaluate(&options, &device().await?).await,
+        Command::Metrics { model, out } => evaluate::write_metrics(&model, &out).await,
         Command::Export { model, output, half } => export(&model, &output, half).await,
         Command::Classify { model, clips, top, views } => {
             classify_clips(&model, &clips, views, top, &device().await?).await

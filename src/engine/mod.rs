@@ -11,6 +11,7 @@ pub mod clock;
 pub mod constructors;
 pub mod contents;
 pub mod device;
+pub mod evaluation;
 pub mod fit;
 pub mod folder;
 pub mod import;
