@@ -211,14 +211,12 @@ impl ClipLoader {
     ) -> Result<Option<Rc<Whole>>, VideoError> {
         let info = video.info();
         let frame_bytes = info.width as usize * info.height as usize * 3;
-        let takes = |frames: usize| self.kept.takes(frames * frame_bytes, view.is_same_each_time());
-        if !takes((info.seconds * LEAST_FRAME_RATE) as usize) {
+        let room = |frames: usize| self.kept.room(frames.saturating_mul(frame_bytes), view.is_same_each_time());
+        if room((info.seconds * LEAST_FRAME_RATE) as usize).is_none() {
             return Ok(None);
         }
         let timestamps = video.timestamps(0.0, f64::INFINITY).await?;
-        if !takes(timestamps.len()) {
-            return Ok(None);
-        }
+        let Some(_room) = room(timestamps.len()) else { return Ok(None) };
         let frames = video.frames(&timestamps).await?;
         let outline = Outline { seconds: info.seconds, timestamps, size: [info.width, info.height] };
         let whole = Rc::new(Whole { outline: Rc::new(outline), frames: WholeFrames::InMemory(frames) });

@@ -3,7 +3,7 @@
 //! Comes in: all frames of short videos, and clips that are asked for again just as they are. Goes out: the same, to the
 //! last bit. Small videos lie in memory; what memory has no room for, and larger videos, on disk. Never decodes.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use futures_util::future::try_join_all;
@@ -18,9 +18,9 @@ use crate::files::{FileError, FileSource};
 const MEMORY_BYTES: usize = 256 << 20;
 /// A video lies in memory where its frames take at most this many bytes.
 const SMALL_BYTES: usize = 4 << 20;
-/// A video lies on disk where its frames take at most this many bytes; they are in memory until they are written. Seven
-/// seconds of UCF101 are 40 MB.
-const LARGEST_BYTES: usize = 64 << 20;
+/// Bytes of frames in memory at a time, of all videos that are on their way to disk; no larger video is kept. Seven seconds
+/// of UCF101 are 40 MB.
+const BYTES_UNDER_WAY: usize = 256 << 20;
 
 /// When a video's frames are shown.
 #[derive(Debug, PartialEq)]
@@ -70,12 +70,25 @@ impl Whole {
 pub struct Kept {
     memory: RefCell<LeastRecentlyUsed<Whole>>,
     disk: Option<Rc<DiskCache>>,
+    under_way: Cell<usize>,
+}
+
+/// Room in memory for a video's frames; given back by Drop.
+pub struct Room<'a> {
+    under_way: &'a Cell<usize>,
+    bytes: usize,
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        self.under_way.set(self.under_way.get() - self.bytes);
+    }
 }
 
 impl Kept {
     /// In memory only, where there is no disk.
     pub fn new(disk: Option<Rc<DiskCache>>) -> Self {
-        Self { memory: RefCell::new(LeastRecentlyUsed::new(MEMORY_BYTES)), disk }
+        Self { memory: RefCell::new(LeastRecentlyUsed::new(MEMORY_BYTES)), disk, under_way: Cell::new(0) }
     }
 
     pub fn video(&self, key: &str) -> Option<Rc<Whole>> {
@@ -87,11 +100,19 @@ impl Kept {
         Some(Rc::new(Whole { outline: outline.clone(), frames: WholeFrames::OnDisk(entry.bytes.clone()) }))
     }
 
-    /// Whether a video of so many bytes of frames would be kept. One whose clip is the same each time takes less room as
-    /// a clip.
-    pub fn takes(&self, bytes: usize, same_each_time: bool) -> bool {
+    /// Room for a video of so many bytes of frames, where it is to be kept; there may be none now and some in the next
+    /// epoch. One whose clip is the same each time takes less room as a clip.
+    pub fn room(&self, bytes: usize, same_each_time: bool) -> Option<Room<'_>> {
         let on_disk = || self.disk.as_ref().is_some_and(|disk| disk.has_room(bytes as u64));
-        bytes <= SMALL_BYTES || (bytes <= LARGEST_BYTES && !same_each_time && on_disk())
+        if bytes > SMALL_BYTES && (same_each_time || !on_disk()) {
+            return None;
+        }
+        let under_way = self.under_way.get().saturating_add(bytes);
+        if under_way > BYTES_UNDER_WAY {
+            return None;
+        }
+        self.under_way.set(under_way);
+        Some(Room { under_way: &self.under_way, bytes })
     }
 
     pub async fn keep_video(&self, key: &str, whole: &Rc<Whole>) {
@@ -146,5 +167,23 @@ impl Kept {
         let bytes: Vec<u8> = clip.pixels.iter().flat_map(|value| value.to_le_bytes()).collect();
         let &Clip { start, seconds, size, repeats, .. } = clip;
         disk.keep(key, Content::Pixels { start, seconds, size, repeats }, &[&bytes]).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_on_their_way_to_disk_take_no_more_memory_than_is_allowed() {
+        let kept = Kept::new(Some(Rc::new(DiskCache::new(u64::MAX))));
+        let large = BYTES_UNDER_WAY / 2 + 1;
+        let first = kept.room(large, false);
+        assert!(first.is_some() && kept.room(large, false).is_none() && kept.room(SMALL_BYTES, false).is_some());
+        drop(first);
+        assert!(kept.room(large, false).is_some());
+        assert!(kept.room(usize::MAX, false).is_none());
+        assert!(kept.room(large, true).is_none(), "a clip that is the same each time takes less");
+        assert!(Kept::new(None).room(large, false).is_none() && Kept::new(None).room(SMALL_BYTES, true).is_some());
     }
 }

@@ -35,7 +35,7 @@ async function pass(t, folder) {
   assert.match(await page.by("times").innerText(), /^\d.* m?s \/ \d.* m?s$/);
   const kept = await page.by("disk").innerText();
   assert.match(kept, /^\d.* of 4\.0 GB$/);
-  assert.doesNotMatch(kept, /^0|^1 kB/, "nothing was kept on disk");
+  assert.doesNotMatch(kept, /^0 /, "nothing was kept on disk");
   const clip = readdirSync(path.join(folder, classes[0])).find((name) => /\.(mp4|avi)$/.test(name));
   const predictions = await page.classify(path.join(folder, classes[0], clip));
   assert.equal(predictions.length, Math.min(5, classes.length));
