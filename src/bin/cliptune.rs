@@ -7,6 +7,8 @@
 mod evaluate;
 #[path = "cliptune/labelling.rs"]
 mod labelling;
+#[path = "cliptune/pretrain.rs"]
+mod pretrain;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -60,6 +62,8 @@ enum Command {
     },
     /// Fine-tune on a folder; checkpoints land in DIR.
     Tune(Box<Tune>),
+    /// Learn from videos without labels (VideoMAE's masked reconstruction); gives a checkpoint for `tune --from`.
+    Pretrain(Box<pretrain::Pretrain>),
     /// Go on with a run that was stopped, on the same folder.
     Resume {
         folder: PathBuf,
@@ -220,6 +224,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Inspect { folder, labelling } => print(&import(&folder, &labelling).await?.catalogue),
         Command::Tune(options) => tune(&options, &device().await?).await,
+        Command::Pretrain(options) => pretrain::pretrain(&options, &device().await?).await,
         Command::Resume { folder, out, from, labelling } => {
             resume(&folder, &labelling, &out, &from, &device().await?).await
         }
