@@ -8,8 +8,8 @@ use super::components::progress::ProgressBar;
 use super::components::unusable::UnusableList;
 use super::state::{AppState, View};
 use super::tuning::{Loss, TunePhase};
-use super::words::{brief, count, duration, magnitude, percent, size};
-use crate::protocol::DecodedOnDisk;
+use super::words::{brief, count, duration, percent, size};
+use crate::protocol::{DecodedOnDisk, StepReport};
 
 #[component]
 pub fn RunProgress(on_again: Callback<()>) -> impl IntoView {
@@ -137,34 +137,35 @@ fn Figures() -> impl IntoView {
             curves.latest.as_ref().map_or("–".into(), |latest| format!("{:.1}", latest.clips_per_second))
         })
     };
-    // Compute first: where it is the larger, decoding keeps up.
-    let times = move || {
+    // Of each clip's time: where waiting is the less, decoding keeps up.
+    let time = move |of: fn(&StepReport) -> f64| {
         curves.with(|curves| {
-            let latest = curves.latest.as_ref().filter(|latest| latest.computing_per_clip > 0.0)?;
-            Some(format!("{} / {}", brief(latest.computing_per_clip), brief(latest.waiting_per_clip)))
+            let latest = curves.latest.as_ref().filter(|latest| latest.computing_per_clip > 0.0);
+            latest.map_or_else(|| "–".into(), |latest| brief(of(latest)))
         })
     };
-    let times = move || times().unwrap_or_else(|| "–".into());
+    let computing = Signal::derive(move || time(|step| step.computing_per_clip));
+    let waiting = Signal::derive(move || time(|step| step.waiting_per_clip));
     let disk = move || {
         curves.with(|curves| match curves.disk {
             Some(DecodedOnDisk { refused: true, .. }) => "disk full".to_string(),
             Some(DecodedOnDisk { limit: 0, .. }) => "none".into(),
-            Some(DecodedOnDisk { bytes, limit, .. }) => format!("{} of {}", size(bytes), size(limit)),
+            Some(DecodedOnDisk { bytes, .. }) => size(bytes),
             None => "–".into(),
         })
     };
-    let weights =
-        move || curves.with(|curves| if curves.parameters == 0 { "–".into() } else { magnitude(curves.parameters) });
+    let most_on_disk = move || {
+        let limit = curves.with(|curves| curves.disk.map_or(0, |disk| disk.limit));
+        (limit > 0).then(|| view! { <small>{format!(" of {}", size(limit))}</small> })
+    };
     view! {
         <dl class="figure-row figures">
             <div><dt>"Training loss"</dt><dd data-testid="step-loss" data-losses=losses>{Signal::derive(step)}</dd></div>
             <div><dt>"Validation accuracy"</dt><dd data-testid="validation-accuracy">{Signal::derive(validation)}</dd></div>
             <div><dt>"Clips a second"</dt><dd>{Signal::derive(pace)}</dd></div>
-            <div title="Of each clip's time in this epoch: how long the device computed, and how long it stood still until the clip was decoded">
-                <dt>"Compute / wait for decoding"</dt><dd data-testid="times">{Signal::derive(times)}</dd>
-            </div>
-            <div><dt>"Decoded clips on disk"</dt><dd data-testid="disk">{Signal::derive(disk)}</dd></div>
-            <div><dt>"Weights"</dt><dd>{Signal::derive(weights)}</dd></div>
+            <div title="How long the device computed, in this epoch"><dt>"Computing a clip"</dt><dd data-testid="computing">{computing}</dd></div>
+            <div title="How long the device stood still until a clip was decoded, in this epoch"><dt>"Waiting for a clip"</dt><dd data-testid="waiting">{waiting}</dd></div>
+            <div title="Decoded once, and read from there in later epochs"><dt>"Clips on disk"</dt><dd><span data-testid="disk">{Signal::derive(disk)}</span>{most_on_disk}</dd></div>
         </dl>
     }
 }

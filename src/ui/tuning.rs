@@ -45,7 +45,6 @@ pub struct Loss {
 pub struct Curves {
     pub total_steps: usize,
     pub steps_per_epoch: usize,
-    pub parameters: usize,
     pub losses: Vec<Loss>,
     /// The losses as a JSON list without its closing bracket, for tests and the curious.
     pub losses_json: String,
@@ -63,8 +62,8 @@ pub struct Curves {
 impl Curves {
     fn take(&mut self, event: TuneEvent) {
         match event {
-            TuneEvent::Started { total_steps, steps_per_epoch, parameters } => {
-                *self = Self { total_steps, steps_per_epoch, parameters, ..Self::default() };
+            TuneEvent::Started { total_steps, steps_per_epoch, .. } => {
+                *self = Self { total_steps, steps_per_epoch, ..Self::default() };
             }
             TuneEvent::Step(step) => {
                 let loss = f64::from(step.loss);

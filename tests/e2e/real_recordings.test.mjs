@@ -32,10 +32,9 @@ async function pass(t, folder) {
   await page.tuned(8 * 60_000);
   const losses = await page.losses();
   assert.ok(losses.length > 0 && losses.every(Number.isFinite), `losses: ${losses}`);
-  assert.match(await page.by("times").innerText(), /^\d.* m?s \/ \d.* m?s$/);
-  const kept = await page.by("disk").innerText();
-  assert.match(kept, /^\d.* of 4\.0 GB$/);
-  assert.doesNotMatch(kept, /^0 /, "nothing was kept on disk");
+  for (const time of ["computing", "waiting"]) assert.match(await page.by(time).innerText(), /^[\d.]+ m?s$/);
+  // Two frames of a large picture are more than what stays in memory.
+  assert.match(await page.by("disk").innerText(), /^[1-9][\d.]* [MG]B$/);
   const clip = readdirSync(path.join(folder, classes[0])).find((name) => /\.(mp4|avi)$/.test(name));
   const predictions = await page.classify(path.join(folder, classes[0], clip));
   assert.equal(predictions.length, Math.min(5, classes.length));
