@@ -44,8 +44,6 @@ struct DecodingWorker {
     worker: Worker,
     /// None once the worker died.
     answers: mpsc::Receiver<Option<Answer>>,
-    _message: Closure<dyn FnMut(MessageEvent)>,
-    _error: Closure<dyn FnMut(Event)>,
 }
 
 impl Drop for DecodingWorker {
@@ -75,9 +73,11 @@ impl DecodingWorker {
             event.prevent_default();
             let _ = sender.borrow_mut().try_send(None);
         });
-        worker.set_onmessage(Some(message.as_ref().unchecked_ref()));
-        worker.set_onerror(Some(error.as_ref().unchecked_ref()));
-        Some(Self { worker, answers, _message: message, _error: error })
+        // They live as long as the worker's object does: what a worker threw is told of after its end, too, and an error
+        // that nobody handles would end the engine.
+        worker.set_onmessage(Some(message.into_js_value().unchecked_ref()));
+        worker.set_onerror(Some(error.into_js_value().unchecked_ref()));
+        Some(Self { worker, answers })
     }
 
     fn send(&self, request: &Request) -> Result<(), VideoError> {
