@@ -2,6 +2,8 @@
 //! decoded (tests/fixtures/video).
 #![cfg(target_family = "wasm")]
 
+mod long_video;
+
 use cliptune::train::augmentation::Augmentation;
 use cliptune::video::{
     Frame, Video, VideoError, VideoReader, VideoSource,
@@ -11,10 +13,42 @@ use cliptune::video::{
     views::TestView,
 };
 use js_sys::{Array, Uint8Array};
+use long_video::{LongVideo, Made};
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 use web_sys::File;
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+#[wasm_bindgen(inline_js = r#"
+let bytes = 0;
+const { arrayBuffer, stream } = Blob.prototype;
+Blob.prototype.arrayBuffer = function () {
+  bytes += this.size;
+  return arrayBuffer.call(this);
+};
+Blob.prototype.stream = function () {
+  const whole = stream.call(this);
+  whole.getReader = (...options) => {
+    const reader = ReadableStream.prototype.getReader.apply(whole, options);
+    const { read } = reader;
+    reader.read = async (...options) => {
+      const piece = await read.apply(reader, options);
+      bytes += piece.value?.length ?? 0;
+      return piece;
+    };
+    return reader;
+  };
+  return whole;
+};
+export function bytes_read() {
+  return bytes;
+}
+"#)]
+extern "C" {
+    /// What was read of all files so far.
+    fn bytes_read() -> f64;
+}
 
 macro_rules! fixture {
     ($name:literal) => {
@@ -137,6 +171,28 @@ async fn a_dropped_future_frees_the_decoder() {
         .await;
     }
     assert_eq!(video.frames(&times).await.unwrap().len(), 30);
+}
+
+#[wasm_bindgen_test]
+async fn two_seconds_of_ten_minutes_read_the_index_and_little_else() {
+    // mediabunny takes streams that begin where it reads, and Chromium hands these over by half a megabyte.
+    const A_LITTLE: u64 = 6 << 19;
+    let Made { file, index, sample } = LongVideo::of(fixture!("h264-b-frames.mp4")).with_index_at_end();
+    let before = bytes_read();
+    let video = Video::open(&source("long.mp4", &file)).await.unwrap();
+    assert!((video.info().seconds - 600.0).abs() < 0.01, "{} s", video.info().seconds);
+    let opened = (bytes_read() - before) as u64;
+    let times = video.timestamps(400.0, 402.0).await.unwrap();
+    assert_eq!(times.len(), 30);
+    assert_eq!(video.frames(&times).await.unwrap().len(), 30);
+    let clip = (bytes_read() - before) as u64 - opened;
+    let whole = file.len();
+    wasm_bindgen_test::console_log!(
+        "{whole} bytes, {index} of them the index: {opened} to open it, {clip} for the clip"
+    );
+    // Both we and mediabunny read the index; the pictures are those from the key picture on.
+    assert!(opened > index && opened < 2 * index + A_LITTLE, "{opened}");
+    assert!(clip > 30 * 2048 && clip < 48 * sample + A_LITTLE, "{clip}");
 }
 
 #[wasm_bindgen_test]
