@@ -2,7 +2,17 @@
 //!
 //! Comes in: what the page or the command line was given. Goes out: [`TuneSettings`], checked. Never reads a file.
 
+mod optimization;
+mod regularisation;
+mod selection;
+mod strategy;
+
 use serde::{Deserialize, Serialize};
+
+pub use optimization::{Optimization, SchedulerType};
+pub use regularisation::{ClassWeights, Regularisation};
+pub use selection::{Metric, Selection};
+pub use strategy::{Knowledge, Situation, Strategy};
 
 use super::augmentation::{self, Augmentation, ColourJitter, GUIDE_SHORT_SIDES};
 use crate::model::config::ModelSize;
@@ -51,11 +61,39 @@ pub struct TuneSettings {
     pub clip_seconds: f64,
     /// Every random choice of the run comes from it.
     pub seed: u64,
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// How many views of a clip are looked at while nothing but the head trains. What a frozen backbone makes of a view
+    /// is computed once, so each view more costs an epoch more of computing.
+    #[serde(default = "one_view")]
+    pub frozen_views: usize,
+    #[serde(default)]
+    pub optimization: Optimization,
+    #[serde(default)]
+    pub regularisation: Regularisation,
+    #[serde(default)]
+    pub selection: Selection,
+}
+
+/// What is wrong, field by field: the field's name and a sentence.
+#[derive(Debug, Default)]
+struct Problems(Vec<(&'static str, String)>);
+
+impl Problems {
+    fn check(&mut self, holds: bool, field: &'static str, sentence: &str) {
+        if !holds {
+            self.0.push((field, sentence.to_string()));
+        }
+    }
 }
 
 /// What records from before the setting ran with.
 fn guide_short_sides() -> [usize; 2] {
     GUIDE_SHORT_SIDES
+}
+
+fn one_view() -> usize {
+    1
 }
 
 /// The guide's clip: 16 frames * rate 4 / 30 frames a second.
@@ -87,6 +125,11 @@ impl TuneSettings {
             colour_jitter: ColourJitter::default(),
             clip_seconds: GUIDE_CLIP_SECONDS,
             seed: 42,
+            strategy: Strategy::default(),
+            frozen_views: one_view(),
+            optimization: Optimization::default(),
+            regularisation: Regularisation::default(),
+            selection: Selection::default(),
         }
     }
 
@@ -113,36 +156,48 @@ impl TuneSettings {
         Augmentation { short_sides: self.short_sides, horizontal_flip, colour_jitter: self.colour_jitter }
     }
 
+    /// Optimizer steps of the run, and the epoch that has the last of them: `epochs`, or as far as `max_steps` goes.
+    pub fn length(&self, steps_per_epoch: usize) -> (usize, usize) {
+        match self.optimization.max_steps {
+            0 => (steps_per_epoch.saturating_mul(self.epochs), self.epochs),
+            steps => (steps, steps.div_ceil(steps_per_epoch.max(1))),
+        }
+    }
+
     /// What is wrong with the settings, field by field: the field's name and a sentence. Empty where all is well.
     pub fn problems(&self) -> Vec<(&'static str, String)> {
-        let mut problems = Vec::new();
-        let mut check = |holds: bool, field: &'static str, sentence: &str| {
-            if !holds {
-                problems.push((field, sentence.to_string()));
-            }
-        };
-        check((1..=1000).contains(&self.epochs), "epochs", "Choose 1 to 1000 epochs.");
-        check((1..=256).contains(&self.batch), "batch", "Choose a batch of 1 to 256 clips.");
-        check((1..=256).contains(&self.accumulation), "accumulation", "Choose 1 to 256 batches a step.");
-        check(
+        let mut problems = Problems::default();
+        problems.check((1..=1000).contains(&self.epochs), "epochs", "Choose 1 to 1000 epochs.");
+        problems.check((1..=256).contains(&self.batch), "batch", "Choose a batch of 1 to 256 clips.");
+        problems.check((1..=256).contains(&self.accumulation), "accumulation", "Choose 1 to 256 batches a step.");
+        problems.check(
             self.learning_rate > 0.0 && self.learning_rate <= 1.0,
             "learning_rate",
             "Choose a learning rate above 0 and at most 1; 0.00005 is usual.",
         );
-        check((0.0..1.0).contains(&self.warmup_ratio), "warmup_ratio", "Choose a warm-up share from 0 to below 1.");
-        check((0.0..=1.0).contains(&self.weight_decay), "weight_decay", "Choose a weight decay from 0 to 1.");
-        check(
+        problems.check(
+            (0.0..1.0).contains(&self.warmup_ratio),
+            "warmup_ratio",
+            "Choose a warm-up share from 0 to below 1.",
+        );
+        problems.check((0.0..=1.0).contains(&self.weight_decay), "weight_decay", "Choose a weight decay from 0 to 1.");
+        problems.check(
             self.max_grad_norm >= 0.0 && self.max_grad_norm.is_finite(),
             "max_grad_norm",
             "Choose a gradient norm of 0 or more.",
         );
-        check(
+        problems.check(
             self.clip_seconds > 0.0 && self.clip_seconds <= 60.0,
             "clip_seconds",
             "Choose a clip length above 0 and up to 60 seconds.",
         );
-        problems.extend(augmentation::problems(self.short_sides, &self.colour_jitter));
-        problems
+        self.strategy.check(if self.optimization.max_steps > 0 { 0 } else { self.epochs }, &mut problems);
+        problems.check((1..=100).contains(&self.frozen_views), "frozen_views", "Choose 1 to 100 views.");
+        self.optimization.check(&mut problems);
+        self.regularisation.check(&mut problems);
+        self.selection.check(&mut problems);
+        problems.0.extend(augmentation::problems(self.short_sides, &self.colour_jitter));
+        problems.0
     }
 }
 
@@ -151,13 +206,71 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_from_before_augmentation_was_one_read_as_they_ran() {
-        let mut json = serde_json::to_value(TuneSettings::for_size(ModelSize::Micro)).unwrap();
-        for added in ["unmirrored", "short_sides", "colour_jitter"] {
+    fn settings_from_before_a_setting_was_one_read_as_they_ran() {
+        let defaults = TuneSettings::for_size(ModelSize::Micro);
+        let mut json = serde_json::to_value(&defaults).unwrap();
+        let later = ["strategy", "frozen_views", "optimization", "regularisation", "selection"];
+        for added in ["unmirrored", "short_sides", "colour_jitter"].into_iter().chain(later) {
             json.as_object_mut().unwrap().remove(added).unwrap();
         }
-        let settings: TuneSettings = serde_json::from_value(json).unwrap();
+        let settings: TuneSettings = serde_json::from_value(json.clone()).unwrap();
         assert_eq!(settings.augmentation("any"), Augmentation::default());
+        assert_eq!(settings, defaults);
+        // A group that gained a setting later.
+        json["optimization"] = serde_json::json!({ "layer_decay": 0.75, "lr_scheduler_type": "constant_with_warmup" });
+        let settings: TuneSettings = serde_json::from_value(json).unwrap();
+        assert_eq!((settings.optimization.layer_decay, settings.optimization.adam_beta2), (0.75, 0.999));
+        assert_eq!(settings.optimization.lr_scheduler_type, SchedulerType::ConstantWithWarmup);
+    }
+
+    #[test]
+    fn names_on_disk_are_the_names_that_a_user_writes() {
+        for (name, kind) in SchedulerType::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), name);
+            assert_eq!((SchedulerType::from_name(name), kind.name()), (Some(kind), name));
+        }
+        for (name, metric) in Metric::ALL {
+            assert_eq!(serde_json::to_value(metric).unwrap(), name);
+            assert_eq!((Metric::from_name(name), metric.name()), (Some(metric), name));
+        }
+    }
+
+    #[test]
+    fn steps_go_before_epochs() {
+        let mut settings = TuneSettings { epochs: 3, ..TuneSettings::for_size(ModelSize::Micro) };
+        assert_eq!(settings.length(7), (21, 3));
+        settings.optimization.max_steps = 22;
+        assert_eq!(settings.length(7), (22, 4));
+        assert_eq!(settings.length(22), (22, 1));
+    }
+
+    #[test]
+    fn every_bad_number_is_refused_under_its_name() {
+        let good = TuneSettings::for_size(ModelSize::Micro);
+        let optimization = Optimization {
+            adam_beta1: 1.0,
+            adam_beta2: f64::NAN,
+            adam_epsilon: 0.0,
+            layer_decay: 0.0,
+            warmup_steps: 5,
+            max_steps: 5,
+            ..Optimization::default()
+        };
+        let regularisation = Regularisation {
+            label_smoothing_factor: 1.0,
+            class_weights: ClassWeights::Balanced,
+            fc_drop_rate: 1.0,
+            drop_path: -0.1,
+            mixup: f64::INFINITY,
+            cutmix: -1.0,
+        };
+        let selection = Selection { early_stopping_patience: 1001, ..Selection::default() };
+        let bad = TuneSettings { optimization, regularisation, selection, ..good };
+        let fields: Vec<&str> = bad.problems().into_iter().map(|(field, _)| field).collect();
+        let of_optimization = ["adam_beta1", "adam_beta2", "adam_epsilon", "layer_decay", "warmup_steps"];
+        let of_others =
+            ["label_smoothing_factor", "fc_drop_rate", "drop_path", "mixup", "cutmix", "early_stopping_patience"];
+        assert_eq!(fields, [of_optimization.as_slice(), &of_others].concat());
     }
 
     #[test]
