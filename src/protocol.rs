@@ -316,12 +316,20 @@ pub struct Evaluation {
     /// 0 to 1.
     pub accuracy: f32,
     pub videos: usize,
+    /// What the run chooses its best by, where that is not the accuracy; greater is better.
+    #[serde(default)]
+    pub score: Option<f32>,
 }
 
 impl Evaluation {
-    /// Greater is better: higher accuracy; of the same accuracy, as small validation splits often give, lower loss.
+    /// Greater is better: higher accuracy, or what else the run goes by; of equals, as small validation splits often
+    /// give, lower loss.
     pub fn compare(&self, other: &Self) -> std::cmp::Ordering {
-        self.accuracy.total_cmp(&other.accuracy).then(other.loss.total_cmp(&self.loss))
+        let by_score = match (self.score, other.score) {
+            (Some(score), Some(other)) => score.total_cmp(&other),
+            _ => self.accuracy.total_cmp(&other.accuracy),
+        };
+        by_score.then(other.loss.total_cmp(&self.loss))
     }
 }
 

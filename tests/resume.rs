@@ -11,7 +11,9 @@ use cliptune::protocol::{CheckpointSummary, Evaluation, Numbers, Origin, StepRep
 use cliptune::storage::checkpoint::Stranger;
 use cliptune::storage::directory::DirectoryStore;
 use cliptune::storage::{Checkpoint, CheckpointStore};
-use cliptune::train::settings::TuneSettings;
+use cliptune::train::settings::{
+    ClassWeights, Optimization, Regularisation, SchedulerType, Selection, Strategy, TuneSettings,
+};
 use pollster::block_on;
 use runs::{after_epoch, after_step, resume, settings, to_the_end, tune};
 use sample::small_folder;
@@ -140,6 +142,62 @@ fn a_run_that_is_stopped_twice_and_adds_batches_up_goes_on_the_same() {
     let (best, third) = resume(&store.list()[0].id, &whole.data, &store.store, to_the_end);
     assert!(steps(&second).starts_with(&steps(&first)));
     whole.assert_same(&store, &best.unwrap(), &second, &third, "stopped twice");
+}
+
+/// Stops a run after each of some steps in turn, goes on, and compares it with the run that was never stopped.
+fn assert_goes_on(settings: &TuneSettings, stops: &[usize], what: &str) {
+    let whole = Whole::of(settings);
+    for &step in stops {
+        let (store, what) = (Store::new(), format!("{what}, stopped after step {step}"));
+        let (stopped, first) = tune(settings, &whole.data, &store.store, after_step(step));
+        stopped.unwrap();
+        let (best, second) = resume(&store.list()[0].id, &whole.data, &store.store, to_the_end);
+        whole.assert_same(&store, &best.unwrap(), &first, &second, &what);
+    }
+}
+
+#[test]
+fn a_run_that_thaws_its_layers_one_after_another_goes_on_the_same() {
+    let frozen = TuneSettings { strategy: Strategy::Freeze, frozen_views: 2, ..settings() };
+    assert_goes_on(&frozen, &[3, 6], "freeze");
+    let late = TuneSettings { strategy: Strategy::FreezeUnfreeze(2), ..settings() };
+    assert_goes_on(&late, &[3, 5, 7], "freeze_unfreeze");
+    let steps = TuneSettings { strategy: Strategy::UnfreezeMilestones((1, 2), 1), ..settings() };
+    assert_goes_on(&steps, &[1, 4, 5], "unfreeze_milestones");
+}
+
+#[test]
+fn a_run_that_draws_all_that_it_can_at_random_goes_on_the_same() {
+    let regularisation = Regularisation {
+        label_smoothing_factor: 0.1,
+        class_weights: ClassWeights::Balanced,
+        fc_drop_rate: 0.3,
+        drop_path: 0.3,
+        mixup: 0.8,
+        cutmix: 1.0,
+    };
+    let optimization = Optimization {
+        adam_beta1: 0.8,
+        adam_beta2: 0.95,
+        adam_epsilon: 1e-6,
+        layer_decay: 0.5,
+        lr_scheduler_type: SchedulerType::Cosine,
+        warmup_steps: 2,
+        max_steps: 7,
+    };
+    let selection = Selection { early_stopping_patience: 3, ..Selection::default() };
+    let drawn = TuneSettings { regularisation, optimization, selection, batch: 2, accumulation: 2, ..settings() };
+    assert_goes_on(&drawn, &[1, 4, 6], "drawn");
+}
+
+#[test]
+fn patience_that_was_used_up_before_a_stop_is_not_given_back() {
+    let selection = Selection { early_stopping_patience: 2, ..Selection::default() };
+    // So small a step changes no number: the third epoch is the last.
+    let settings = TuneSettings { learning_rate: 1e-30, selection, epochs: 9, ..settings() };
+    let whole = Whole::of(&settings);
+    assert_eq!(steps(&whole.events).len(), 6);
+    assert_goes_on(&settings, &[3, 4, 5], "patience");
 }
 
 #[test]

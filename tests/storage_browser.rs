@@ -72,7 +72,7 @@ async fn a_test_result_joins_the_runs_story() {
     let store = fresh("tested").await;
     let mut expected = unfinished(checkpoint("run", 1, None, 10).await, 10);
     store.save(&expected).await.unwrap();
-    let test = Evaluation { split: Split::Test, loss: 0.5, accuracy: 2.0 / 3.0, videos: 3 };
+    let test = Evaluation { split: Split::Test, loss: 0.5, accuracy: 2.0 / 3.0, videos: 3, score: None };
     let outcomes = Outcomes::new(test, 3, &[0, 1, 2], &[0, 1, 1]);
     store.record_test("run-1", outcomes.clone()).await.unwrap();
     expected.summary.test = Some(test);

@@ -75,7 +75,7 @@ fn packed(checkpoint: &Checkpoint) -> Vec<u8> {
 #[test]
 fn a_packed_checkpoint_comes_back_bit_for_bit() {
     let mut original = unfinished(checkpoint("run", 3, Some(0.75), 100_000), 5_000);
-    original.summary.test = Some(Evaluation { split: Split::Test, loss: 0.3, accuracy: 1.0 / 3.0, videos: 9 });
+    original.summary.test = Some(Evaluation { split: Split::Test, loss: 0.3, accuracy: 1.0 / 3.0, videos: 9, score: None });
     let zip = packed(&original);
     assert!(zip == packed(&original), "equal checkpoints give equal files");
     block_on(assert_same(&open(unpacked(&zip).unwrap()).unwrap(), &original));
@@ -316,7 +316,7 @@ fn a_folder_keeps_lists_renames_and_deletes() {
     block_on(assert_same(&block_on(store.load("run-2")).unwrap(), &second));
 
     block_on(store.rename("run-2", "  <script> “日本” ")).unwrap();
-    let test = Evaluation { split: Split::Test, loss: 0.5, accuracy: 0.8, videos: 3 };
+    let test = Evaluation { split: Split::Test, loss: 0.5, accuracy: 0.8, videos: 3, score: None };
     block_on(store.record_test("run-2", Outcomes::new(test, 3, &[0], &[1]))).unwrap();
     let mut changed = second.clone();
     changed.summary.name = "<script> “日本”".into();
@@ -338,7 +338,7 @@ fn a_test_result_joins_the_runs_story() {
     let store = DirectoryStore::open(folder.path()).unwrap();
     let mut expected = unfinished(checkpoint("run", 1, None, 10), 10);
     block_on(store.save(&expected)).unwrap();
-    let test = Evaluation { split: Split::Test, loss: 0.5, accuracy: 2.0 / 3.0, videos: 3 };
+    let test = Evaluation { split: Split::Test, loss: 0.5, accuracy: 2.0 / 3.0, videos: 3, score: None };
     let outcomes = Outcomes::new(test, 3, &[0, 1, 2], &[0, 1, 1]);
     block_on(store.record_test("run-1", outcomes.clone())).unwrap();
     expected.summary.test = Some(test);
@@ -439,7 +439,7 @@ fn a_model_that_diverged_is_still_kept_and_read() {
     let store = DirectoryStore::open(folder.path()).unwrap();
     let mut diverged = checkpoint("run", 1, Some(0.5), 10);
     diverged.summary.validation =
-        Some(Evaluation { split: Split::Validation, loss: f32::NAN, accuracy: 0.25, videos: 4 });
+        Some(Evaluation { split: Split::Validation, loss: f32::NAN, accuracy: 0.25, videos: 4, score: None });
     block_on(store.save(&diverged)).unwrap();
     assert_eq!(block_on(store.load("run-1")).unwrap().summary.validation, None);
 }

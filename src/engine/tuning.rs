@@ -3,10 +3,10 @@
 //! Comes in: an imported [`Folder`], [`TuneSettings`] or a checkpoint's id, a device, a store. Goes out:
 //! [`TuneEvent`]s, and a checkpoint after each epoch and when the user stops. Never touches the page.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use burn::module::Module;
+use burn::module::{Module, ParamId};
 use burn::tensor::Device;
 
 use super::brake::Brake;
@@ -141,7 +141,11 @@ pub async fn resume<Store: CheckpointStore>(
     let moments = async |prefix| weights::read(&loaded.model, &loaded.config, &tensors, prefix).await;
     let first = moments(FIRST_MOMENT).await.map_err(OpenError::from)?;
     let second = moments(SECOND_MOMENT).await.map_err(OpenError::from)?;
-    if first.len() != second.len() || first.len() != weights::count(&loaded.model, &loaded.config) {
+    let trained = record.settings.strategy.trained(&loaded.model, record.progress.epoch);
+    let has = |moments: &HashMap<ParamId, _>| {
+        moments.len() == trained.len() && trained.iter().all(|id| moments.contains_key(id))
+    };
+    if !has(&first) || !has(&second) {
         return Err(not_resumable());
     }
     let optimizer = AdamW::restored(record.settings.weight_decay, record.progress.step, first, second);
@@ -154,7 +158,8 @@ pub async fn resume<Store: CheckpointStore>(
 /// Whether a run can have this record: anybody may have written it.
 fn can_be_true(record: &RunRecord, summary: &CheckpointSummary) -> bool {
     let settings = &record.settings;
-    settings.problems().is_empty() && record.progress.epoch <= settings.epochs && record.data.classes == summary.labels
+    let (_, last_epoch) = settings.length(record.steps_per_epoch);
+    settings.problems().is_empty() && record.progress.epoch <= last_epoch && record.data.classes == summary.labels
 }
 
 /// The best checkpoint of a run that goes on, and its id, where the store has it. An epoch that is trained on, and whose

@@ -64,14 +64,28 @@ impl VideoMae {
 
     /// As a training step does it, with some of it left out.
     pub fn forward_dropping(&self, pixel_values: Tensor<5>, dropping: Option<&Dropping>) -> Tensor<2> {
-        let pooled = self.pooled(pixel_values, dropping);
-        self.head.forward(match dropping {
-            Some(dropping) => dropping.before_head(pooled),
-            None => pooled,
-        })
+        self.classify(self.pooled(pixel_values, dropping), dropping)
     }
 
     /// What the head sees: [B, T, C, H, W] -> [B, D].
+    pub fn features(&self, pixel_values: Tensor<5>) -> Tensor<2> {
+        self.pooled(pixel_values, None)
+    }
+
+    /// What the head makes of [`Self::features`]: [B, D] -> [B, K].
+    pub fn classify(&self, features: Tensor<2>, dropping: Option<&Dropping>) -> Tensor<2> {
+        self.head.forward(match dropping {
+            Some(dropping) => dropping.before_head(features),
+            None => features,
+        })
+    }
+
+    /// D: how many values the head sees.
+    pub fn width(&self) -> usize {
+        let [width, _] = self.head.weight.lazy_shape().dims();
+        width
+    }
+
     fn pooled(&self, pixel_values: Tensor<5>, dropping: Option<&Dropping>) -> Tensor<2> {
         let mut tokens = self.embeddings.forward(pixel_values);
         for (index, layer) in self.layers.iter().enumerate() {

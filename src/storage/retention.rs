@@ -81,6 +81,7 @@ mod tests {
                 loss: 1.0,
                 accuracy,
                 videos: 4,
+                score: None,
             }),
             test: None,
             best: true,

@@ -4,12 +4,16 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation::softmax};
 use futures_channel::mpsc;
-use futures_util::{StreamExt, future};
+use futures_util::StreamExt;
+use futures_util::future::{self, Either};
 
+use super::features::{self, Features};
 use super::feed::{BATCHES_AHEAD, Batch, ClipSource, feed};
 use super::record::Outcomes;
 use super::run::{Observer, Run, TuneError};
+use super::settings::Metric;
 use crate::dataset::Split;
+use crate::evaluation::scores;
 use crate::model::classifier::{VideoMae, cross_entropy};
 use crate::protocol::{Evaluation, TuneEvent};
 use crate::video::clip::{ClipShape, View};
@@ -30,12 +34,13 @@ pub fn count_right(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
     logits.argmax(1).reshape([count]).equal(labels).float().sum()
 }
 
-/// Evaluates `model` (without autodiff) on one split of a run's data; none where the split is empty or nothing of it
-/// decodes.
+/// Evaluates `model` (without autodiff) on one split of a run's data, from `features` where they are kept; none where the
+/// split is empty or nothing of it decodes.
 pub async fn evaluate<S: ClipSource, O: Observer>(
     run: &Run<'_, S>,
     model: &VideoMae,
     split: Split,
+    features: Option<&Features<'_, S>>,
     observer: &mut O,
 ) -> Result<Option<Outcomes>, TuneError> {
     let examples = run.examples.of(split);
@@ -55,16 +60,26 @@ pub async fn evaluate<S: ClipSource, O: Observer>(
                 continue;
             }
             seen.extend(batch.labels.iter().map(|&label| label as usize));
-            let (pixels, labels) = upload(batch, run.shape, &device);
-            let logits = model.forward(pixels);
+            let (logits, labels) = if features.is_some() {
+                let (values, labels) = features::upload(batch, model.width(), &device);
+                (model.classify(values, None), labels)
+            } else {
+                let (pixels, labels) = upload(batch, run.shape, &device);
+                (model.forward(pixels), labels)
+            };
             loss = loss + cross_entropy(logits.clone(), labels).mul_scalar(count as f32);
             predictions.push(logits.argmax(1).reshape([count]).float());
             observer.breathe().await;
         }
         (seen, predictions, loss)
     };
-    let (_, (seen, mut predictions, loss)) =
-        future::join(feed(run.source, wanted, run.settings.batch, sender), consume).await;
+    let batch = run.settings.batch;
+    let feeding = match features {
+        Some(features) => Either::Left(feed(features, wanted, batch, sender)),
+        None => Either::Right(feed(run.source, wanted, batch, sender)),
+    };
+    let (_, (seen, mut predictions, loss)) = future::join(feeding, consume).await;
+    features.map_or(Ok(()), |features| features.kept.failure())?;
     if seen.is_empty() {
         return Ok(None);
     }
@@ -75,7 +90,15 @@ pub async fn evaluate<S: ClipSource, O: Observer>(
     let loss = values.pop().unwrap_or(f32::NAN) / videos as f32;
     let predictions: Vec<usize> = values.into_iter().map(|value| value as usize).collect();
     let right = seen.iter().zip(&predictions).filter(|(label, prediction)| label == prediction).count();
-    let evaluation = Evaluation { split, loss, accuracy: right as f32 / videos as f32, videos };
+    let score = match run.settings.selection.metric_for_best_model {
+        Metric::Accuracy => None,
+        Metric::Loss => Some(-loss),
+        Metric::F1 => {
+            let pairs: Vec<(usize, usize)> = seen.iter().copied().zip(predictions.iter().copied()).collect();
+            Some(scores::macro_average(&scores::by_class(run.classes.len(), &pairs)).f1 as f32)
+        }
+    };
+    let evaluation = Evaluation { split, loss, accuracy: right as f32 / videos as f32, videos, score };
     Ok(Some(Outcomes::new(evaluation, run.classes.len(), &seen, &predictions)))
 }
 

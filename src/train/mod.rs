@@ -11,7 +11,13 @@ pub mod settings;
 #[cfg(feature = "engine")]
 pub mod evaluate;
 #[cfg(feature = "engine")]
+pub mod features;
+#[cfg(feature = "engine")]
 pub mod feed;
+#[cfg(feature = "engine")]
+pub mod mixing;
+#[cfg(feature = "engine")]
+pub mod objective;
 #[cfg(feature = "engine")]
 pub mod optimizer;
 #[cfg(feature = "engine")]
@@ -20,3 +26,5 @@ pub mod pace;
 pub mod run;
 #[cfg(feature = "engine")]
 pub mod schedule;
+#[cfg(feature = "engine")]
+pub mod strategy;

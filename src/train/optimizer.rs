@@ -75,7 +75,8 @@ pub struct AdamW {
     betas: (f64, f64),
     epsilon: f64,
     weight_decay: f64,
-    steps: i32,
+    /// The share of the learning rate that a parameter gets, where that is not all of it.
+    rates: HashMap<ParamId, f64>,
     moments: HashMap<ParamId, Moments>,
 }
 
@@ -83,18 +84,30 @@ pub struct AdamW {
 struct Moments {
     first: Tensor<1>,
     second: Tensor<1>,
+    /// Steps that the parameter was trained for.
+    steps: i32,
 }
 
 impl AdamW {
     /// The Trainer's defaults: betas 0.9 and 0.999, epsilon 1e-8. Decay applies to matrices only: the Trainer leaves
     /// biases and norms out.
     pub fn new(weight_decay: f64) -> Self {
-        Self { betas: (0.9, 0.999), epsilon: 1e-8, weight_decay, steps: 0, moments: HashMap::new() }
+        Self { betas: (0.9, 0.999), epsilon: 1e-8, weight_decay, rates: HashMap::new(), moments: HashMap::new() }
     }
 
     /// With other betas than the Trainer's.
     pub fn with_betas(self, betas: (f64, f64)) -> Self {
         Self { betas, ..self }
+    }
+
+    /// With another epsilon than the Trainer's.
+    pub fn with_epsilon(self, epsilon: f64) -> Self {
+        Self { epsilon, ..self }
+    }
+
+    /// With a share of the learning rate for each of these parameters; all others get all of it.
+    pub fn with_rates(self, rates: HashMap<ParamId, f64>) -> Self {
+        Self { rates, ..self }
     }
 
     /// As it was after `steps` steps; moments by parameter, flat.
@@ -104,9 +117,18 @@ impl AdamW {
         first: HashMap<ParamId, Tensor<1>>,
         mut second: HashMap<ParamId, Tensor<1>>,
     ) -> Self {
-        let both =
-            first.into_iter().filter_map(|(id, first)| Some((id, Moments { first, second: second.remove(&id)? })));
-        Self { steps: i32::try_from(steps).unwrap_or(i32::MAX), moments: both.collect(), ..Self::new(weight_decay) }
+        let steps = i32::try_from(steps).unwrap_or(i32::MAX);
+        let both = first
+            .into_iter()
+            .filter_map(|(id, first)| Some((id, Moments { first, second: second.remove(&id)?, steps })));
+        Self { moments: both.collect(), ..Self::new(weight_decay) }
+    }
+
+    /// The parameter had so many steps fewer than the others: it was frozen meanwhile.
+    pub fn frozen_for(&mut self, id: &ParamId, steps: usize) {
+        if let Some(moments) = self.moments.get_mut(id) {
+            moments.steps -= i32::try_from(steps).unwrap_or(i32::MAX).min(moments.steps);
+        }
     }
 
     /// The running mean of a parameter's gradient, flat.
@@ -121,7 +143,6 @@ impl AdamW {
 
     /// One step; parameters without a gradient stay as they are.
     pub fn step<M: Module>(&mut self, model: M, gradients: GradientSum, learning_rate: f64) -> M {
-        self.steps += 1;
         model.map(&mut Step { optimizer: self, gradients: gradients.gradients, learning_rate })
     }
 }
@@ -142,19 +163,23 @@ impl ModuleMapper for Step<'_> {
             Some(moments) => Moments {
                 first: moments.first.mul_scalar(beta_first) + gradient.mul_scalar(1.0 - beta_first),
                 second: moments.second.mul_scalar(beta_second) + square.mul_scalar(1.0 - beta_second),
+                steps: moments.steps.saturating_add(1),
             },
-            None => {
-                Moments { first: gradient.mul_scalar(1.0 - beta_first), second: square.mul_scalar(1.0 - beta_second) }
-            }
+            None => Moments {
+                first: gradient.mul_scalar(1.0 - beta_first),
+                second: square.mul_scalar(1.0 - beta_second),
+                steps: 1,
+            },
         };
-        let correction_first = 1.0 - beta_first.powi(optimizer.steps);
-        let correction_second = 1.0 - beta_second.powi(optimizer.steps);
+        let learning_rate = self.learning_rate * optimizer.rates.get(&parameter.id).copied().unwrap_or(1.0);
+        let correction_first = 1.0 - beta_first.powi(moments.steps);
+        let correction_second = 1.0 - beta_second.powi(moments.steps);
         let denominator =
             moments.second.clone().sqrt().div_scalar(correction_second.sqrt()).add_scalar(optimizer.epsilon);
-        let update = (moments.first.clone() / denominator).mul_scalar(self.learning_rate / correction_first);
+        let update = (moments.first.clone() / denominator).mul_scalar(learning_rate / correction_first);
         optimizer.moments.insert(parameter.id, moments);
 
-        let decay = if D > 1 { 1.0 - self.learning_rate * optimizer.weight_decay } else { 1.0 };
+        let decay = if D > 1 { 1.0 - learning_rate * optimizer.weight_decay } else { 1.0 };
         parameter.map(|tensor| {
             let shape = tensor.shape();
             let mut value = tensor.without_autodiff();

@@ -44,6 +44,19 @@ pub struct Progress {
     pub drawn: usize,
     /// Sums over that epoch's clips so far.
     pub sums: EpochSums,
+    /// Evaluations since the best one.
+    #[serde(default)]
+    pub since_best: usize,
+    /// Optimizer steps that were done when the strategy's first and second milestone came.
+    #[serde(default)]
+    pub milestones: [usize; 2],
+}
+
+impl Progress {
+    /// At the start of that epoch.
+    pub fn in_epoch(self, epoch: usize) -> Self {
+        Self { epoch, drawn: 0, sums: EpochSums::default(), ..self }
+    }
 }
 
 /// What an epoch's means are made of.
@@ -218,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_confusion_counts_each_video_once_and_what_is_out_of_range_never() {
-        let evaluation = Evaluation { split: Split::Test, loss: 0.5, accuracy: 0.5, videos: 5 };
+        let evaluation = Evaluation { split: Split::Test, loss: 0.5, accuracy: 0.5, videos: 5, score: None };
         let outcomes = Outcomes::new(evaluation, 2, &[0, 0, 1, 1, 7], &[0, 1, 1, 1, 0]);
         assert_eq!(outcomes.confusion, [[1, 1], [0, 2]]);
     }
@@ -240,7 +253,8 @@ mod tests {
 
     #[test]
     fn all_that_a_run_computes_with_is_read_as_it_was_written_to_the_last_bit() {
-        let evaluation = Evaluation { split: Split::Validation, loss: 0.1, accuracy: 1.0 / 3.0, videos: 3 };
+        let evaluation =
+            Evaluation { split: Split::Validation, loss: 0.1, accuracy: 1.0 / 3.0, videos: 3, score: Some(-0.1) };
         let steps = (1..1000u16).map(|step| StepRecord {
             epoch: usize::from(step).div_ceil(3),
             loss: f32::from(step).sqrt(),
@@ -259,6 +273,7 @@ mod tests {
                 epoch: 2,
                 drawn: 3,
                 sums: EpochSums { loss: 0.693_147_2, right: 2.0, clips: 3 },
+                ..Progress::default()
             },
             steps: steps.collect(),
             epochs: vec![EpochReport { epoch: 1, train_loss: 0.7, train_accuracy: 0.3, validation: Some(evaluation) }],

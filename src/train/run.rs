@@ -5,27 +5,39 @@
 //! a step. Cancelled by dropping the future; stopped, keeping what was learnt, through the observer.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use futures_channel::mpsc;
-use futures_util::{StreamExt, future};
+use futures_util::StreamExt;
+use futures_util::future::{self, Either};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::evaluate::{count_right, evaluate, read, upload};
+use super::features::{self, Features, KeptFeatures};
 use super::feed::{BATCHES_AHEAD, Batch, ClipSource, Example, feed};
+use super::mixing::Mix;
+use super::objective::Objective;
 use super::optimizer::{AdamW, GradientSum};
 use super::pace::{Pace, Spent};
 use super::record::{Outcomes, Progress};
 use super::schedule::Schedule;
-use super::settings::TuneSettings;
+use super::settings::{Regularisation, TuneSettings};
+use super::strategy::layer_rates;
 use crate::dataset::Split;
-use crate::model::classifier::{VideoMae, cross_entropy};
+use crate::model::classifier::VideoMae;
+use crate::model::dropping::{Dropping, Rates};
 use crate::model::weights::WeightsError;
 use crate::protocol::{EpochReport, Evaluation, StepReport, TuneEvent};
 use crate::video::clip::{ClipShape, View};
+
+/// The random numbers' streams of steps, one each; those of the epochs' views are below.
+const STEP_STREAMS: u64 = 1 << 33;
+/// Those of the views that a frozen backbone sees again and again, one for each video.
+const FROZEN_STREAMS: u64 = 1 << 34;
 
 /// Why a run ended before its time.
 #[derive(Debug, thiserror::Error)]
@@ -123,24 +135,27 @@ pub async fn tune<S: ClipSource, O: Observer>(
 ) -> Result<VideoMae, TuneError> {
     let settings = run.settings;
     let steps_per_epoch = steps_per_epoch(settings, run.examples.train.len());
-    let total_steps = steps_per_epoch * settings.epochs;
+    let (total_steps, last_epoch) = settings.length(steps_per_epoch);
     observer.event(TuneEvent::Started { total_steps, steps_per_epoch, parameters: model.num_params() });
 
     let fresh = Resumption { progress: Progress::default(), optimizer: AdamW::new(settings.weight_decay), best: None };
     let Resumption { progress, optimizer, mut best } = resumption.unwrap_or(fresh);
     let mut trainer = Trainer {
-        optimizer,
-        schedule: Schedule::new(settings.learning_rate, settings.warmup_ratio, total_steps),
+        optimizer: as_set(optimizer, settings, &model, &progress),
+        schedule: Schedule::of(settings, total_steps),
+        objective: Objective::new(&settings.regularisation, &run.examples.train, run.classes.len()),
         model,
         progress,
         total_steps,
         pace: Pace::default(),
         repeating: BTreeSet::new(),
+        kept: Rc::default(),
         run: &run,
     };
+    let device = run.device.clone().without_autodiff();
     let first = if progress.drawn > 0 { progress.epoch } else { progress.epoch + 1 };
-    for epoch in first..=settings.epochs {
-        if observer.should_stop() {
+    for epoch in first..=last_epoch {
+        if observer.should_stop() || trainer.is_over() {
             break;
         }
         trainer.epoch(epoch, observer).await?;
@@ -149,26 +164,47 @@ pub async fn tune<S: ClipSource, O: Observer>(
             observer.event(TuneEvent::Warning(sentence));
         }
         let current = trainer.model.valid();
-        let validation = evaluate(&run, &current, Split::Validation, observer).await?;
+        let features = features::are_kept(settings, epoch).then(|| Features {
+            source: run.source,
+            model: &current,
+            kept: &trainer.kept,
+            shape: run.shape,
+            device: &device,
+        });
+        let validation = evaluate(&run, &current, Split::Validation, features.as_ref(), observer).await?;
         let evaluation = validation.as_ref().map(|validation| validation.evaluation);
         let (train_loss, train_accuracy) = trainer.progress.sums.means();
         observer.event(TuneEvent::Epoch(EpochReport { epoch, train_loss, train_accuracy, validation: evaluation }));
+        let improved = best.as_ref().is_none_or(|best| is_better(evaluation, best.validation));
+        // An epoch that the user stopped is judged when it is complete.
+        let stopped = trainer.progress.drawn > 0 && !trainer.is_over();
+        if !stopped {
+            trainer.progress.since_best = if improved { 0 } else { trainer.progress.since_best + 1 };
+        }
+        let patience = settings.selection.early_stopping_patience;
+        let early = !stopped && patience > 0 && trainer.progress.since_best >= patience;
         let moment = Moment {
             model: &current,
             optimizer: &trainer.optimizer,
             progress: trainer.progress,
             validation,
-            unfinished: trainer.progress.drawn > 0 || epoch < settings.epochs,
+            unfinished: !early && !trainer.is_over() && (stopped || epoch < last_epoch),
         };
         observer.checkpoint(moment).await?;
-        if best.as_ref().is_none_or(|best| is_better(evaluation, best.validation)) {
+        if improved {
             best = Some(Best { model: current, validation: evaluation });
+        }
+        if early {
+            if epoch < last_epoch && !trainer.is_over() {
+                observer.event(TuneEvent::Warning(early_end(epoch, patience)));
+            }
+            break;
         }
     }
     // None where the user stopped it before it began.
     let model = best.map_or_else(|| trainer.model.valid(), |best| best.model);
     if !observer.should_stop()
-        && let Some(test) = evaluate(&run, &model, Split::Test, observer).await?
+        && let Some(test) = evaluate(&run, &model, Split::Test, None, observer).await?
     {
         observer.event(TuneEvent::Tested(test.evaluation));
         observer.tested(test).await?;
@@ -186,6 +222,27 @@ fn repeating(videos: usize, frames: usize) -> String {
         "{whose} fewer than {frames} frames in a clip, so {them} frames repeat. Longer clips, or videos of more frames a second, \
          would hold more."
     )
+}
+
+/// What a user is told where a run ends before its last epoch.
+fn early_end(epoch: usize, patience: usize) -> String {
+    let evaluations = if patience == 1 { "evaluation".to_string() } else { format!("{patience} evaluations") };
+    format!("The run ended early, after epoch {epoch}: the last {evaluations} brought no new best. The best is kept.")
+}
+
+/// The optimizer with a run's settings, for parameters some of which may have been frozen at first.
+fn as_set(optimizer: AdamW, settings: &TuneSettings, model: &VideoMae, progress: &Progress) -> AdamW {
+    let set = &settings.optimization;
+    let mut optimizer = optimizer
+        .with_betas((set.adam_beta1, set.adam_beta2))
+        .with_epsilon(set.adam_epsilon)
+        .with_rates(layer_rates(model, set.layer_decay));
+    for (milestone, steps) in progress.milestones.into_iter().enumerate() {
+        for id in settings.strategy.thawed_at(model, milestone) {
+            optimizer.frozen_for(&id, steps);
+        }
+    }
+    optimizer
 }
 
 /// Optimizer steps in an epoch over so many training clips.
@@ -211,11 +268,29 @@ impl<S: ClipSource> Run<'_, S> {
         for last in (1..order.len()).rev() {
             order.swap(last, random.random_range(0..=last));
         }
-        let mut view = |label: usize| {
-            let class = self.classes.get(label).map_or("", String::as_str);
-            View::Training { seed: random.random(), augmentation: self.settings.augmentation(class) }
+        let round = features::are_kept(self.settings, epoch).then(|| (epoch - 1) % self.settings.frozen_views.max(1));
+        let mut view = |example: Example| {
+            let class = self.classes.get(example.label).map_or("", String::as_str);
+            let drawn = random.random();
+            let seed = round.map_or(drawn, |round| self.frozen_seed(example.video, round));
+            View::Training { seed, augmentation: self.settings.augmentation(class) }
         };
-        order.into_iter().map(|example| (example, view(example.label))).collect()
+        order.into_iter().map(|example| (example, view(example))).collect()
+    }
+
+    /// The seed of the view of a video that a frozen backbone sees in each such round of epochs.
+    fn frozen_seed(&self, video: usize, round: usize) -> u64 {
+        let mut random = ChaCha8Rng::seed_from_u64(self.settings.seed);
+        random.set_stream(FROZEN_STREAMS + video as u64);
+        (0..round).for_each(|_| _ = random.random::<u64>());
+        random.random()
+    }
+
+    /// The random numbers of the step after `done` steps, drawn from the seed and the step alone.
+    fn step_numbers(&self, done: usize) -> ChaCha8Rng {
+        let mut random = ChaCha8Rng::seed_from_u64(self.settings.seed);
+        random.set_stream(STEP_STREAMS + done as u64);
+        random
     }
 }
 
@@ -223,29 +298,45 @@ struct Trainer<'a, S> {
     model: VideoMae,
     optimizer: AdamW,
     schedule: Schedule,
+    objective: Objective,
     progress: Progress,
     total_steps: usize,
     pace: Pace,
     /// Training videos with fewer frames in a clip than the model takes.
     repeating: BTreeSet<usize>,
+    /// What the backbone made of clips while it was frozen.
+    kept: Rc<KeptFeatures>,
     run: &'a Run<'a, S>,
 }
 
 impl<S: ClipSource> Trainer<'_, S> {
+    /// Whether as many steps are done as the settings ask for; where the epochs decide, they are counted elsewhere.
+    fn is_over(&self) -> bool {
+        let most = self.run.settings.optimization.max_steps;
+        most > 0 && self.progress.step >= most
+    }
+
     /// One pass over the training examples, or what is left of it.
     async fn epoch<O: Observer>(&mut self, epoch: usize, observer: &mut O) -> Result<(), TuneError> {
         let settings = self.run.settings;
         if self.progress.epoch != epoch || self.progress.drawn == 0 {
-            self.progress = Progress { epoch, step: self.progress.step, ..Progress::default() };
+            self.progress = self.progress.in_epoch(epoch);
+            let milestone = settings.strategy.milestone_before(epoch);
+            if let Some(steps) = milestone.and_then(|milestone| self.progress.milestones.get_mut(milestone)) {
+                *steps = self.progress.step;
+            }
         }
+        self.model = settings.strategy.prepare(self.model.clone(), epoch);
         self.pace.begin_epoch();
         let (sender, mut batches) = mpsc::channel::<Batch>(BATCHES_AHEAD);
         let mut wanted = self.run.draw_epoch(epoch);
         wanted.drain(..self.progress.drawn.min(wanted.len()));
-        let source = self.run.source;
+        let Run { source, shape, device, .. } = *self.run;
+        let (model, kept, device) = (self.model.valid(), self.kept.clone(), device.clone().without_autodiff());
+        let features = Features { source, model: &model, kept: &kept, shape, device: &device };
         let consume = async move {
             let mut more = true;
-            while more && !observer.should_stop() {
+            while more && !observer.should_stop() && !self.is_over() {
                 let mut step_batches: Vec<Batch> = Vec::with_capacity(settings.accumulation);
                 let from = observer.now();
                 while step_batches.len() < settings.accumulation {
@@ -279,11 +370,42 @@ impl<S: ClipSource> Trainer<'_, S> {
             }
             Ok(())
         };
-        let (_, result) = future::join(feed(source, wanted, settings.batch, sender), consume).await;
+        let feeding = if features::are_kept(settings, epoch) {
+            Either::Left(feed(&features, wanted, settings.batch, sender))
+        } else {
+            Either::Right(feed(source, wanted, settings.batch, sender))
+        };
+        let (_, result) = future::join(feeding, consume).await;
+        kept.failure()?;
         result
     }
 
-    /// Forward, backward, clip and update; one read-back.
+    /// A batch's loss, and how many of its clips were classified rightly, without autodiff; [1] each.
+    fn answer(&self, epoch: usize, batch: Batch, random: &mut ChaCha8Rng, device: &Device) -> (Tensor<1>, Tensor<1>) {
+        let ClipShape { height, width, .. } = *self.run.shape;
+        let Regularisation { fc_drop_rate, drop_path, .. } = self.run.settings.regularisation;
+        // A frozen backbone answers as it does when it is asked.
+        let drop_path = if self.run.settings.strategy.is_frozen(epoch) { 0.0 } else { drop_path };
+        let labels = batch.labels.clone();
+        let mix = Mix::draw(&self.run.settings.regularisation, [height, width], random);
+        let sizes = [labels.len(), self.model.layers.len(), self.model.width()];
+        let dropping = Dropping::draw(Rates { fc_drop_rate, drop_path }, sizes, random, device);
+
+        let (logits, seen) = if features::are_kept(self.run.settings, epoch) {
+            let (values, labels) = features::upload(batch, self.model.width(), device);
+            (self.model.classify(values, dropping.as_ref()), labels)
+        } else {
+            let (pixels, labels) = upload(batch, self.run.shape, device);
+            let pixels = mix.iter().fold(pixels, |pixels, mix| mix.apply(pixels));
+            (self.model.forward_dropping(pixels, dropping.as_ref()), labels)
+        };
+        // Of two labels the one that weighs more.
+        let seen = if mix.as_ref().is_some_and(|mix| mix.share() < 0.5) { seen.flip([0]) } else { seen };
+        let right = count_right(logits.clone().without_autodiff(), seen.without_autodiff());
+        (self.objective.loss(logits, &labels, mix.as_ref(), device), right)
+    }
+
+    /// Forward, backward, clip and update; one read-back. The batches were waited for so many seconds.
     async fn step<O: Observer>(
         &mut self,
         epoch: usize,
@@ -295,17 +417,16 @@ impl<S: ClipSource> Trainer<'_, S> {
         let settings = self.run.settings;
         let device = self.run.device.clone().autodiff();
         let clips: usize = batches.iter().map(|batch| batch.labels.len()).sum();
+        let mut random = self.run.step_numbers(self.progress.step);
+        // For dropout of the model's own, where its configuration has some.
+        device.seed(random.random());
         let mut gradients = GradientSum::default();
         let mut sums: Option<Tensor<1>> = None;
         for batch in batches {
             let share = batch.labels.len() as f32 / clips as f32;
-            let (pixels, labels) = upload(batch, self.run.shape, &device);
-            let logits = self.model.forward(pixels);
-            let loss = cross_entropy(logits.clone(), labels.clone());
+            let (loss, right) = self.answer(epoch, batch, &mut random, &device);
             gradients.add(&self.model, &mut loss.backward(), share);
-            let loss = loss.without_autodiff().mul_scalar(share);
-            let right = count_right(logits.without_autodiff(), labels.without_autodiff());
-            let both = Tensor::cat(vec![loss, right], 0);
+            let both = Tensor::cat(vec![loss.without_autodiff().mul_scalar(share), right], 0);
             sums = Some(match sums {
                 Some(sums) => sums + both,
                 None => both,

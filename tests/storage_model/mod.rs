@@ -42,14 +42,14 @@ pub async fn checkpoint(run: &str, epoch: usize, accuracy: Option<f32>, noise: u
     checkpoint.summary.epoch = epoch;
     checkpoint.summary.clip_seconds = 1.5;
     checkpoint.summary.validation =
-        accuracy.map(|accuracy| Evaluation { split: Split::Validation, loss: 0.1, accuracy, videos: 12 });
+        accuracy.map(|accuracy| Evaluation { split: Split::Validation, loss: 0.1, accuracy, videos: 12, score: None });
     checkpoint
 }
 
 /// The same as a checkpoint whose run can go on: with its story, and so many bytes of optimizer state.
 pub fn unfinished(mut checkpoint: Checkpoint, state: usize) -> Checkpoint {
     let epoch = checkpoint.summary.epoch;
-    let validation = Evaluation { split: Split::Validation, loss: 0.7, accuracy: 1.0 / 3.0, videos: 12 };
+    let validation = Evaluation { split: Split::Validation, loss: 0.7, accuracy: 1.0 / 3.0, videos: 12, score: None };
     let video = ManifestVideo {
         path: "train/日本/v_g07_c01.webm".into(),
         part: None,

@@ -213,11 +213,6 @@ fn places<M: Module>(model: &M, config: &VideoMaeConfig) -> Vec<Place> {
     walk.places
 }
 
-/// How many tensors the model has.
-pub fn count<M: Module>(model: &M, config: &VideoMaeConfig) -> usize {
-    places(model, config).len()
-}
-
 /// Draws every weight anew: matrices from N(0, `deviation`), biases 0, norms 1 and 0.
 pub fn randomise<M: Module>(model: M, deviation: f64, seed: u64) -> M {
     model.map(&mut Randomiser { path: Path::default(), deviation, random: ChaCha8Rng::seed_from_u64(seed) })

@@ -1,0 +1,292 @@
+//! What a run trains, when it ends and which of its checkpoints is the best are what its settings say. Real clips of the
+//! sample.
+#![cfg(feature = "native")]
+
+#[allow(dead_code, reason = "each test program uses its own part of it")]
+mod runs;
+mod sample;
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+
+use burn::tensor::Device;
+use cliptune::dataset::Unusable;
+use cliptune::engine::folder::{Folder, FolderClips};
+use cliptune::engine::loaded::LoadedModel;
+use cliptune::model::config::ModelSize;
+use cliptune::protocol::{CheckpointSummary, TuneEvent};
+use cliptune::storage::directory::DirectoryStore;
+use cliptune::storage::{Checkpoint, CheckpointStore};
+use cliptune::train::feed::ClipSource;
+use cliptune::train::record::Outcomes;
+use cliptune::train::run::{self, Moment, Observer, Run, TuneError};
+use cliptune::train::settings::{
+    ClassWeights, Metric, Optimization, Regularisation, SchedulerType, Selection, Strategy, TuneSettings,
+};
+use cliptune::video::clip::{Clip, ClipLoader, View};
+use pollster::block_on;
+use runs::{after_epoch, settings, to_the_end, tune};
+use safetensors::tensor::SafeTensors;
+use sample::small_folder;
+
+struct Place {
+    data: Folder,
+    store: DirectoryStore,
+    _folders: [tempfile::TempDir; 2],
+}
+
+impl Place {
+    fn new() -> Self {
+        let (clips, kept) = (small_folder([3, 1, 1]), tempfile::tempdir().unwrap());
+        let store = DirectoryStore::open(kept.path()).unwrap();
+        Self { data: runs::import(clips.path()), store, _folders: [clips, kept] }
+    }
+
+    fn tune(&self, settings: &TuneSettings, stop: impl Fn(&TuneEvent) -> bool) -> (String, Vec<TuneEvent>) {
+        let (best, events) = tune(settings, &self.data, &self.store, stop);
+        (best.unwrap(), events)
+    }
+
+    /// Oldest first.
+    fn checkpoints(&self) -> Vec<Checkpoint> {
+        let summaries: Vec<CheckpointSummary> = block_on(self.store.list()).unwrap();
+        summaries.iter().rev().map(|summary| block_on(self.store.load(&summary.id)).unwrap()).collect()
+    }
+}
+
+fn losses(events: &[TuneEvent]) -> Vec<u32> {
+    let loss = |event: &TuneEvent| if let TuneEvent::Step(step) = event { Some(step.loss.to_bits()) } else { None };
+    events.iter().filter_map(loss).collect()
+}
+
+/// The names of the weights that differ between two checkpoints.
+fn changed(before: &Checkpoint, after: &Checkpoint) -> BTreeSet<String> {
+    let read = |checkpoint: &Checkpoint| block_on(checkpoint.weights[0].1.read_all()).unwrap();
+    let (before, after) = (read(before), read(after));
+    let (before, after) = (SafeTensors::deserialize(&before).unwrap(), SafeTensors::deserialize(&after).unwrap());
+    let differs = |name: &&str| before.tensor(name).unwrap().data() != after.tensor(name).unwrap().data();
+    before.names().into_iter().filter(differs).map(str::to_string).collect()
+}
+
+/// The names of the parameters that a checkpoint has moments of.
+fn moments(checkpoint: &Checkpoint) -> BTreeSet<String> {
+    let state = block_on(checkpoint.training.as_ref().unwrap().read_all()).unwrap();
+    let state = SafeTensors::deserialize(&state).unwrap();
+    state.names().into_iter().filter_map(|name| name.strip_prefix("exp_avg.")).map(str::to_string).collect()
+}
+
+#[test]
+fn what_is_frozen_stays_as_it_was_to_the_last_bit_and_has_no_moments() {
+    let place = Place::new();
+    let settings = TuneSettings { strategy: Strategy::Freeze, ..settings() };
+    place.tune(&settings, after_epoch(2));
+    let checkpoints = place.checkpoints();
+    let head = BTreeSet::from(["classifier.bias", "classifier.weight"].map(str::to_string));
+    assert_eq!(changed(&checkpoints[0], &checkpoints[1]), head);
+    assert_eq!(moments(&checkpoints[1]), head);
+}
+
+#[test]
+fn each_milestone_thaws_the_layers_that_it_is_said_to() {
+    let place = Place::new();
+    let settings = TuneSettings { epochs: 5, strategy: Strategy::UnfreezeMilestones((2, 3), 1), ..settings() };
+    place.tune(&settings, after_epoch(4));
+    let checkpoints = place.checkpoints();
+    let of = |from: usize| changed(&checkpoints[from - 1], &checkpoints[from]);
+    assert_eq!(of(1).len(), 2, "the head alone");
+    let second = of(2);
+    assert!(second.len() > 10, "{second:?}");
+    assert!(second.iter().all(|name| !name.contains("layer.0.") && !name.contains("embeddings")), "{second:?}");
+    let third = of(3);
+    assert!(third.iter().any(|name| name.contains("layer.0.")), "{third:?}");
+    assert!(third.iter().any(|name| name.contains("embeddings")) && third.is_superset(&second));
+    assert_eq!(moments(&checkpoints[3]).len(), SafeTensors::deserialize(&weights(&checkpoints[3])).unwrap().len());
+}
+
+fn weights(checkpoint: &Checkpoint) -> Vec<u8> {
+    block_on(checkpoint.weights[0].1.read_all()).unwrap()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_losses_whatever_is_drawn_at_random() {
+    let regularisation = Regularisation {
+        label_smoothing_factor: 0.1,
+        class_weights: ClassWeights::Balanced,
+        fc_drop_rate: 0.3,
+        drop_path: 0.3,
+        mixup: 0.8,
+        cutmix: 1.0,
+    };
+    let plain = TuneSettings { epochs: 2, ..settings() };
+    let drawn = TuneSettings { regularisation, ..plain.clone() };
+    let run = |settings: &TuneSettings| losses(&Place::new().tune(settings, to_the_end).1);
+    let first = run(&drawn);
+    assert_eq!(run(&drawn), first);
+    assert_ne!(run(&TuneSettings { seed: 43, ..drawn.clone() }), first);
+    assert_ne!(run(&plain), first);
+    // Each of them does something by itself.
+    let alone: [fn(&mut Regularisation); 5] = [
+        |settings| settings.label_smoothing_factor = 0.1,
+        |settings| settings.fc_drop_rate = 0.3,
+        |settings| settings.drop_path = 0.9,
+        |settings| settings.mixup = 0.8,
+        |settings| settings.cutmix = 1.0,
+    ];
+    let plain_losses = run(&plain);
+    for (index, set) in alone.into_iter().enumerate() {
+        let mut settings = plain.clone();
+        set(&mut settings.regularisation);
+        assert_ne!(run(&settings), plain_losses, "{index}");
+    }
+}
+
+#[test]
+fn a_run_that_gets_no_better_ends_when_its_patience_does() {
+    let place = Place::new();
+    let selection = Selection { early_stopping_patience: 2, ..Selection::default() };
+    // So small a step changes no number.
+    let settings = TuneSettings { learning_rate: 1e-30, selection, epochs: 9, ..settings() };
+    let (best, events) = place.tune(&settings, to_the_end);
+    let told: Vec<&String> = events
+        .iter()
+        .filter_map(|event| if let TuneEvent::Warning(told) = event { Some(told) } else { None })
+        .collect();
+    assert!(told.len() == 1 && told[0].contains("after epoch 3"), "{told:?}");
+    let checkpoints = place.checkpoints();
+    assert_eq!(checkpoints.len(), 3);
+    assert!(checkpoints.iter().all(|checkpoint| !checkpoint.summary.resumable), "nothing is left to be done");
+    assert_eq!(best, checkpoints[0].summary.id, "the earliest of equals");
+    assert!(events.iter().any(|event| matches!(event, TuneEvent::Tested(_))));
+}
+
+#[test]
+fn a_run_of_so_many_steps_ends_in_the_middle_of_an_epoch() {
+    let place = Place::new();
+    let optimization = Optimization {
+        max_steps: 5,
+        warmup_steps: 2,
+        lr_scheduler_type: SchedulerType::Linear,
+        ..Optimization::default()
+    };
+    let settings = TuneSettings { optimization, learning_rate: 3e-4, ..settings() };
+    let (_, events) = place.tune(&settings, to_the_end);
+    let rates: Vec<f64> = events
+        .iter()
+        .filter_map(
+            |event| if let TuneEvent::Step(step) = event { Some((step.learning_rate * 1e7).round()) } else { None },
+        )
+        .collect();
+    assert_eq!(rates, [0.0, 1500.0, 3000.0, 2000.0, 1000.0]);
+    let last = place.checkpoints().pop().unwrap().summary;
+    assert_eq!((last.epoch, last.resumable), (3, false));
+    assert!(events.iter().any(|event| matches!(event, TuneEvent::Tested(_))));
+}
+
+#[test]
+fn the_best_is_chosen_by_the_metric_that_was_asked_for() {
+    for metric in [Metric::Loss, Metric::F1] {
+        let place = Place::new();
+        let selection = Selection { metric_for_best_model: metric, ..Selection::default() };
+        let (best, _) = place.tune(&TuneSettings { selection, ..settings() }, to_the_end);
+        let checkpoints = place.checkpoints();
+        let mut chosen = &checkpoints[0];
+        for checkpoint in &checkpoints {
+            let validation = checkpoint.summary.validation.unwrap();
+            let score = validation.score.unwrap();
+            match metric {
+                Metric::Loss => assert_eq!(score, -validation.loss),
+                _ => {
+                    // By hand from the confusion of two classes.
+                    let confusion = &checkpoint.record.as_ref().unwrap().validation.as_ref().unwrap().confusion;
+                    let of = |class: usize| {
+                        let right = confusion[class][class];
+                        let wrong = confusion[class][1 - class] + confusion[1 - class][class];
+                        2.0 * right as f32 / ((2 * right + wrong) as f32).max(1.0)
+                    };
+                    assert!((score - (of(0) + of(1)) / 2.0).abs() < 1e-6, "{confusion:?}: {score}");
+                }
+            }
+            if validation.compare(&chosen.summary.validation.unwrap()).is_gt() {
+                chosen = checkpoint;
+            }
+        }
+        assert_eq!(best, chosen.summary.id, "{metric:?}");
+        assert!(chosen.summary.best, "the list says the same");
+    }
+}
+
+/// Counts how often a clip is decoded.
+struct Counting<'a> {
+    source: FolderClips<'a>,
+    decoded: Cell<usize>,
+}
+
+impl ClipSource for Counting<'_> {
+    async fn clip(&self, video: usize, view: &View) -> Result<Clip, Unusable> {
+        self.decoded.set(self.decoded.get() + 1);
+        self.source.clip(video, view).await
+    }
+}
+
+/// Keeps the losses of training and of validation.
+#[derive(Default)]
+struct Watching {
+    training: Vec<f32>,
+    validation: Vec<f32>,
+}
+
+impl Observer for Watching {
+    fn event(&mut self, event: TuneEvent) {
+        match event {
+            TuneEvent::Step(step) => self.training.push(step.loss),
+            TuneEvent::Epoch(epoch) => self.validation.push(epoch.validation.unwrap().loss),
+            _ => {}
+        }
+    }
+    async fn checkpoint(&mut self, _: Moment<'_>) -> Result<(), TuneError> {
+        Ok(())
+    }
+    async fn tested(&mut self, _: Outcomes) -> Result<(), TuneError> {
+        Ok(())
+    }
+    fn should_stop(&self) -> bool {
+        false
+    }
+    async fn breathe(&self) {}
+    fn now(&self) -> f64 {
+        0.0
+    }
+}
+
+#[test]
+fn a_frozen_backbone_sees_each_view_once_and_answers_as_ever() {
+    let (place, device) = (Place::new(), Device::flex().autodiff());
+    let run = |settings: &TuneSettings| -> (usize, Watching) {
+        let classes = place.data.catalogue.labels();
+        let (seconds, seed) = (settings.clip_seconds, settings.seed);
+        let loaded = LoadedModel::fresh(ModelSize::Micro, &classes, seconds, seed, &device);
+        let source = FolderClips { folder: &place.data, loader: ClipLoader::new(loaded.shape, seconds) };
+        let (source, mut watching) = (Counting { source, decoded: Cell::new(0) }, Watching::default());
+        let examples = place.data.examples();
+        let (shape, device) = (&loaded.shape, &device);
+        let run = Run { settings, examples: &examples, source: &source, shape, classes: &classes, device };
+        block_on(run::tune(run, loaded.model, None, &mut watching)).unwrap();
+        (source.decoded.get(), watching)
+    };
+    let whole = TuneSettings { learning_rate: 1e-30, ..settings() };
+    let frozen = TuneSettings { strategy: Strategy::Freeze, ..whole.clone() };
+    let (decoded, of_whole) = run(&whole);
+    // Six clips to train on, two to validate and two to test.
+    assert_eq!(decoded, 4 * (6 + 2) + 2);
+    let (decoded, of_frozen) = run(&frozen);
+    assert_eq!(decoded, 6 + 2 + 2);
+    assert_eq!(run(&TuneSettings { frozen_views: 3, ..frozen.clone() }).0, 3 * 6 + 2 + 2);
+    // Nothing is learnt with such steps, so that the same views have the same losses.
+    for (whole, frozen) in of_whole.validation.iter().zip(&of_frozen.validation) {
+        assert!((whole - frozen).abs() < 1e-5, "{whole} and {frozen}");
+    }
+    assert!(of_frozen.training.iter().all(|loss| loss.is_finite()));
+    // Mixed clips are new each time.
+    let mixup = Regularisation { mixup: 0.8, ..Regularisation::default() };
+    assert_eq!(run(&TuneSettings { regularisation: mixup, ..frozen }).0, 4 * (6 + 2) + 2);
+}
