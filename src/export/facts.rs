@@ -5,11 +5,12 @@
 
 use std::collections::BTreeSet;
 
+use crate::dataset::words::count;
 use crate::model::config::VideoMaeConfig;
 use crate::protocol::{CheckpointSummary, RANDOM_WEIGHTS};
 use crate::train::augmentation::{ColourJitter, GUIDE_SIDE};
 use crate::train::record::RunRecord;
-use crate::train::settings::TuneSettings;
+use crate::train::settings::{ClassWeights, Metric, SchedulerType, Strategy, TuneSettings};
 
 /// What the model is and looks at; a sentence or two.
 pub fn model(summary: &CheckpointSummary, config: &VideoMaeConfig) -> String {
@@ -18,7 +19,9 @@ pub fn model(summary: &CheckpointSummary, config: &VideoMaeConfig) -> String {
         if summary.labels.is_empty() { "A pre-trained VideoMAE backbone" } else { "A VideoMAE video classifier" };
     format!(
         "{kind} of {} parameters. It looks at {} frames of {height} x {width} pixels, spread over {:.2} seconds of video.",
-        summary.parameters, config.num_frames, summary.clip_seconds
+        count(summary.parameters),
+        config.num_frames,
+        summary.clip_seconds
     )
 }
 
@@ -53,13 +56,15 @@ pub fn recordings(record: &RunRecord) -> usize {
 pub fn settings(record: &RunRecord) -> Vec<(&'static str, String)> {
     let settings = &record.settings;
     let [least, most] = settings.short_sides;
-    vec![
+    let set = &settings.optimization;
+    let optimizer = format!("AdamW, betas {} and {}, epsilon {:e}", set.adam_beta1, set.adam_beta2, set.adam_epsilon);
+    let mut facts = vec![
         ("epochs", settings.epochs.to_string()),
         ("batch size", settings.batch.to_string()),
         ("gradient accumulation steps", settings.accumulation.to_string()),
         ("learning rate", format!("{:e}", settings.learning_rate)),
-        ("schedule", format!("linear, warm-up over {} of the steps", settings.warmup_ratio)),
-        ("optimizer", "AdamW, betas 0.9 and 0.999, epsilon 1e-8".to_string()),
+        ("schedule", schedule(settings)),
+        ("optimizer", optimizer),
         ("weight decay", settings.weight_decay.to_string()),
         ("gradient norm", settings.max_grad_norm.to_string()),
         ("horizontal flip", horizontal_flip(settings)),
@@ -67,7 +72,51 @@ pub fn settings(record: &RunRecord) -> Vec<(&'static str, String)> {
         ("colour jitter", colour_jitter(&settings.colour_jitter)),
         ("clip length", format!("{:.3} s", settings.clip_seconds)),
         ("seed", settings.seed.to_string()),
-    ]
+    ];
+    facts.extend(unusual(settings));
+    facts
+}
+
+fn schedule(settings: &TuneSettings) -> String {
+    let kind = settings.optimization.lr_scheduler_type;
+    let name = kind.name().replace('_', " ");
+    match (kind, settings.optimization.warmup_steps) {
+        (SchedulerType::Constant, _) => name,
+        (SchedulerType::ConstantWithWarmup, 0) => format!("{name} over {} of the steps", settings.warmup_ratio),
+        (SchedulerType::ConstantWithWarmup, steps) => format!("{name} over {steps} steps"),
+        (_, 0) => format!("{name}, warm-up over {} of the steps", settings.warmup_ratio),
+        (_, steps) => format!("{name}, warm-up over {steps} steps"),
+    }
+}
+
+/// What is off unless a user asks for it, where it is on.
+fn unusual(settings: &TuneSettings) -> Vec<(&'static str, String)> {
+    let TuneSettings { optimization, regularisation, selection, .. } = settings;
+    let strategy = match settings.strategy {
+        Strategy::NoFreeze => None,
+        Strategy::Freeze => Some("freeze: the head alone".to_string()),
+        Strategy::FreezeUnfreeze(epoch) => Some(format!("freeze_unfreeze({epoch}): the head alone, then all")),
+        Strategy::UnfreezeMilestones((first, second), layers) => {
+            Some(format!("unfreeze_milestones(({first}, {second}), {layers}): the head, the last layers, then all"))
+        }
+    };
+    let number = |value: f64, off: f64| (value != off).then(|| value.to_string());
+    let count = |value: usize| (value != 0).then(|| value.to_string());
+    let metric = selection.metric_for_best_model;
+    let facts = [
+        ("strategy", strategy),
+        ("most steps", count(optimization.max_steps)),
+        ("layer decay", number(optimization.layer_decay, 1.0)),
+        ("label smoothing", number(regularisation.label_smoothing_factor, 0.0)),
+        ("class weights", (regularisation.class_weights == ClassWeights::Balanced).then(|| "balanced".to_string())),
+        ("dropout before the head", number(regularisation.fc_drop_rate, 0.0)),
+        ("drop path", number(regularisation.drop_path, 0.0)),
+        ("mixup alpha", number(regularisation.mixup, 0.0)),
+        ("cutmix alpha", number(regularisation.cutmix, 0.0)),
+        ("best checkpoint by", (metric != Metric::Accuracy).then(|| metric.name().to_string())),
+        ("early stopping patience", count(selection.early_stopping_patience)),
+    ];
+    facts.into_iter().filter_map(|(name, fact)| Some((name, fact?))).collect()
 }
 
 fn horizontal_flip(settings: &TuneSettings) -> String {

@@ -40,6 +40,13 @@ RUN, STATE = "run.json", "training_state.safetensors"
 MOMENTS, SUMS = ("exp_avg", "exp_avg_sq"), ("loss", "right", "clips")
 SPLITS = ("train", "validation", "test")
 CHANGEABLE = {"epochs": int, "batch": int, "accumulation": int, "learning_rate": float}
+# Settings of Cliptune's that this script does not follow, and what they are where nothing was chosen.
+NOT_FOLLOWED = {
+    "adam_beta1": 0.9, "adam_beta2": 0.999, "adam_epsilon": 1e-8, "layer_decay": 1.0, "lr_scheduler_type": "linear",
+    "warmup_steps": 0, "max_steps": 0, "label_smoothing_factor": 0.0, "class_weights": "uniform", "fc_drop_rate": 0.0,
+    "drop_path": 0.0, "mixup": 0.0, "cutmix": 0.0, "metric_for_best_model": "accuracy", "early_stopping_patience": 0,
+    "strategy": "no_freeze",
+}
 # The short sides to which the Hugging Face guide scales training frames for pictures of 224.
 GUIDE_SHORT_SIDES, GUIDE_SIDE = (256, 320), 224
 
@@ -240,6 +247,13 @@ def learning_rate(settings, done, total):
     return settings["learning_rate"] * factor
 
 
+def not_followed(settings):
+    """The names of the run's settings that this script does not follow."""
+    groups = (settings.get(group, {}) for group in ("optimization", "regularisation", "selection"))
+    chosen = settings | {name: value for group in groups for name, value in group.items()}
+    return [name for name, usual in NOT_FOLLOWED.items() if chosen.get(name, usual) != usual]
+
+
 def make_optimizer(model, settings):
     """The Trainer's AdamW: biases and norms do not decay."""
     matrices, vectors = ([each for each in model.parameters() if (each.dim() > 1) == many] for many in (True, False))
@@ -390,7 +404,11 @@ def main():
     processor = VideoMAEImageProcessor.from_pretrained(HERE)
     optimizer = make_optimizer(model, settings)
 
+    if others := not_followed(settings):
+        accelerator.print(f"This script does not follow the run's {', '.join(others)}: what they change is left out.")
     if (HERE / STATE).is_file() and not arguments.no_resume:
+        if others:
+            raise SystemExit("So it cannot go on with this run: go on in Cliptune, or start a new run with --no-resume.")
         load_moments(HERE / STATE, model, optimizer, run["progress"]["step"])
     else:
         run.update(steps=[], epochs=[], validation=None, test=None, origin=run["origin"] | {"source": settings["name"]})

@@ -28,7 +28,7 @@ pub fn trainer_state(record: &RunRecord) -> String {
         "best_model_checkpoint": best.map(|(epoch, _)| format!("epoch-{epoch}")),
         "epoch": record.steps.len() as f64 / steps_per_epoch as f64,
         "global_step": record.steps.len(),
-        "max_steps": steps_per_epoch * record.settings.epochs,
+        "max_steps": record.settings.length(steps_per_epoch).0,
         "num_train_epochs": record.settings.epochs,
         "train_batch_size": record.settings.batch,
         "logging_steps": 1,
