@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What Cliptune and Python's transformers read of each other, with transformers 4 and 5. Apart from `make test`: torch
+# What Cliptune, transformers (4 and 5) and TensorBoard read of each other. Apart from `make test`: torch
 # alone is several GB. The environments are kept in the cache folder and made anew when their requirements change.
 # usage: scripts/test_interop.sh [pytest's arguments]
 #        scripts/test_interop.sh --make-exported    makes tests/fixtures/exported anew instead
