@@ -119,7 +119,8 @@ fn the_same_seed_gives_the_same_losses_whatever_is_drawn_at_random() {
     };
     let plain = TuneSettings { epochs: 2, ..settings() };
     let drawn = TuneSettings { regularisation, ..plain.clone() };
-    let run = |settings: &TuneSettings| losses(&Place::new().tune(settings, to_the_end).1);
+    let place = Place::new();
+    let run = |settings: &TuneSettings| losses(&place.tune(settings, to_the_end).1);
     let first = run(&drawn);
     assert_eq!(run(&drawn), first);
     assert_ne!(run(&TuneSettings { seed: 43, ..drawn.clone() }), first);
