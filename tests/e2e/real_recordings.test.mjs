@@ -8,11 +8,13 @@ import { ROOT, openCliptune } from "./browser.mjs";
 
 const RECORDINGS = path.join(ROOT, "../shared/media/labelled");
 
-for (const [set, codec] of Object.entries({ arid: "H.264", ucf101: "XviD", basketball: "HEVC" })) {
-  test(`real ${codec} recordings go through import, preview, fine-tuning and classification`, { timeout: 10 * 60_000 }, (t) => pass(t, path.join(RECORDINGS, set)));
+// Basketball's pictures are small enough for memory.
+const ON_DISK = /^[1-9][\d.]* [MG]B$/;
+for (const [set, codec, disk] of [["arid", "H.264", ON_DISK], ["ucf101", "XviD", ON_DISK], ["basketball", "HEVC", /^0 kB$/]]) {
+  test(`real ${codec} recordings go through import, preview, fine-tuning and classification`, { timeout: 10 * 60_000 }, (t) => pass(t, path.join(RECORDINGS, set), disk));
 }
 
-async function pass(t, folder) {
+async function pass(t, folder, disk) {
   if (!existsSync(folder)) return t.skip(`${folder} is absent`);
   const { page } = await openCliptune(t, { device: "cpu", size: "micro", epochs: "2" });
   await page.chooseFolder(folder);
@@ -33,8 +35,7 @@ async function pass(t, folder) {
   const losses = await page.losses();
   assert.ok(losses.length > 0 && losses.every(Number.isFinite), `losses: ${losses}`);
   for (const time of ["computing", "waiting"]) assert.match(await page.by(time).innerText(), /^[\d.]+ m?s$/);
-  // Two frames of a large picture are more than what stays in memory.
-  assert.match(await page.by("disk").innerText(), /^[1-9][\d.]* [MG]B$/);
+  assert.match(await page.by("disk").innerText(), disk);
   const clip = readdirSync(path.join(folder, classes[0])).find((name) => /\.(mp4|avi)$/.test(name));
   const predictions = await page.classify(path.join(folder, classes[0], clip));
   assert.equal(predictions.length, Math.min(5, classes.length));
