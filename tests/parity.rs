@@ -23,8 +23,8 @@ use cliptune::tensors::TensorFiles;
 use cliptune::train::optimizer::{AdamW, GradientSum};
 use cliptune::train::schedule::Schedule;
 use golden::{
-    assert_same_bits, assert_tensors_agree, fixture, floats, golden, largest_difference, open, published, saved, tensor,
-    values, written,
+    assert_same_bits, assert_tensors_agree, fixture, floats, golden, largest_difference, open, published, saved,
+    tensor, values, written,
 };
 use pollster::block_on;
 use safetensors::tensor::SafeTensors;

@@ -75,7 +75,8 @@ fn packed(checkpoint: &Checkpoint) -> Vec<u8> {
 #[test]
 fn a_packed_checkpoint_comes_back_bit_for_bit() {
     let mut original = unfinished(checkpoint("run", 3, Some(0.75), 100_000), 5_000);
-    original.summary.test = Some(Evaluation { split: Split::Test, loss: 0.3, accuracy: 1.0 / 3.0, videos: 9, score: None });
+    original.summary.test =
+        Some(Evaluation { split: Split::Test, loss: 0.3, accuracy: 1.0 / 3.0, videos: 9, score: None });
     let zip = packed(&original);
     assert!(zip == packed(&original), "equal checkpoints give equal files");
     block_on(assert_same(&open(unpacked(&zip).unwrap()).unwrap(), &original));
