@@ -269,3 +269,23 @@ fn exit_codes_tell_wrong_arguments_from_unusable_input() {
     assert_eq!(code(&["export", data, "model.zip"]), Some(3));
     assert_eq!(code(&["resume", data, "--out", out, "--from", "run-1"]), Some(1), "there is no such checkpoint");
 }
+
+#[test]
+fn a_settings_file_says_what_no_option_does_and_options_win_over_it() {
+    let (folder, out) = (small_folder([2, 1, 1]), tempfile::tempdir().unwrap());
+    let file = out.path().join("settings.json");
+    std::fs::write(&file, r#"{"epochs": 9, "strategy": "freeze", "optimization": {"max_steps": 1}}"#).unwrap();
+    let tune = ["tune", text(folder.path()), "--out", text(out.path()), "--settings", text(&file), "--size", "micro"];
+    let best = json(&done(&[&tune[..], &["--batch", "2"]].concat()));
+    let record = out.path().join(best["id"].as_str().unwrap()).join("run.json");
+    let record: Value = serde_json::from_slice(&std::fs::read(record).unwrap()).unwrap();
+    let settings = &record["settings"];
+    assert_eq!((&settings["epochs"], &settings["batch"]), (&Value::from(9), &Value::from(2)));
+    assert_eq!((&settings["strategy"], &settings["start"]["Size"]), (&Value::from("freeze"), &Value::from("micro")));
+    assert_eq!(record["steps"].as_array().unwrap().len(), 1);
+
+    std::fs::write(&file, r#"{"epoch": 9}"#).unwrap();
+    let refused = cliptune(&tune);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(errors(&refused).contains("\"epoch\""), "{}", errors(&refused));
+}

@@ -9,14 +9,15 @@ mod evaluate;
 mod labelling;
 #[path = "cliptune/pretrain.rs"]
 mod pretrain;
+#[path = "cliptune/tune.rs"]
+mod tune;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use cliptune::dataset::direction::names_direction;
+use clap::{Parser, Subcommand, ValueEnum};
 use cliptune::engine::classification::classify;
 use cliptune::engine::folder::Folder;
 use cliptune::engine::loaded::LoadedModel;
@@ -28,7 +29,6 @@ use cliptune::protocol::{Classification, DeviceChoice, LoadReport, Numbers, Orig
 use cliptune::storage::checkpoint::Stranger;
 use cliptune::storage::directory::{DirectoryStore, read_model_folder};
 use cliptune::storage::{Checkpoint, CheckpointStore};
-use cliptune::train::settings::TuneSettings;
 use cliptune::video::VideoSource;
 use cliptune::video::clip::ClipLoader;
 use cliptune::video::disk::DiskCache;
@@ -61,7 +61,7 @@ enum Command {
         labelling: LabellingOptions,
     },
     /// Fine-tune on a folder; checkpoints land in DIR.
-    Tune(Box<Tune>),
+    Tune(Box<tune::Tune>),
     /// Learn from videos without labels (VideoMAE's masked reconstruction); gives a checkpoint for `tune --from`.
     Pretrain(Box<pretrain::Pretrain>),
     /// Go on with a run that was stopped, on the same folder.
@@ -114,66 +114,6 @@ enum Command {
     Logits { model: PathBuf, input: PathBuf, output: PathBuf },
 }
 
-#[derive(Args)]
-struct Tune {
-    folder: PathBuf,
-    /// Where checkpoints go.
-    #[arg(long)]
-    out: PathBuf,
-    /// micro, tiny, small or base, from random weights; without it and --from, the starter model.
-    #[arg(long, value_parser = size, conflicts_with = "from")]
-    size: Option<ModelSize>,
-    /// Go on from a checkpoint: its id in --out.
-    #[arg(long)]
-    from: Option<String>,
-    #[arg(long)]
-    name: Option<String>,
-    #[arg(long)]
-    epochs: Option<usize>,
-    #[arg(long)]
-    batch: Option<usize>,
-    #[arg(long)]
-    accumulation: Option<usize>,
-    #[arg(long)]
-    learning_rate: Option<f64>,
-    #[arg(long)]
-    warmup_ratio: Option<f64>,
-    #[arg(long)]
-    weight_decay: Option<f64>,
-    #[arg(long)]
-    max_grad_norm: Option<f64>,
-    #[arg(long)]
-    clip_seconds: Option<f64>,
-    /// Mirror half of the training clips.
-    #[arg(long)]
-    horizontal_flip: Option<bool>,
-    /// Classes that are never mirrored, separated by commas; without it, those whose names speak of a direction.
-    #[arg(long, value_delimiter = ',')]
-    unmirrored: Option<Vec<String>>,
-    /// The least short side before the crop, in pixels, for pictures of 224.
-    #[arg(long)]
-    short_side_least: Option<usize>,
-    /// The greatest.
-    #[arg(long)]
-    short_side_most: Option<usize>,
-    /// How much the brightness changes at random, as in torchvision's ColorJitter; so the next three.
-    #[arg(long)]
-    brightness: Option<f64>,
-    #[arg(long)]
-    contrast: Option<f64>,
-    #[arg(long)]
-    saturation: Option<f64>,
-    #[arg(long)]
-    hue: Option<f64>,
-    /// Draw the colours' changes for each frame, not once for the clip.
-    #[arg(long)]
-    colours_per_frame: bool,
-    #[arg(long)]
-    seed: Option<u64>,
-    #[command(flatten)]
-    labelling: LabellingOptions,
-}
-
 fn size(name: &str) -> Result<ModelSize, String> {
     ModelSize::from_name(name).ok_or_else(|| "choose micro, tiny, small or base".into())
 }
@@ -223,7 +163,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     match arguments.command {
         Command::Inspect { folder, labelling } => print(&import(&folder, &labelling).await?.catalogue),
-        Command::Tune(options) => tune(&options, &device().await?).await,
+        Command::Tune(options) => tune::tune(&options, &device().await?).await,
         Command::Pretrain(options) => pretrain::pretrain(&options, &device().await?).await,
         Command::Resume { folder, out, from, labelling } => {
             resume(&folder, &labelling, &out, &from, &device().await?).await
@@ -267,52 +207,6 @@ fn list(folder: &Path, prefix: &str, files: &mut Vec<(String, VideoSource)>) -> 
         }
     }
     Ok(())
-}
-
-async fn tune(options: &Tune, device: &Device) -> Result<(), Failure> {
-    let mut settings = match (&options.from, options.size) {
-        (Some(id), _) => TuneSettings::for_checkpoint(id.clone()),
-        (None, Some(size)) => TuneSettings::for_size(size),
-        (None, None) => TuneSettings::for_starter(),
-    };
-    fn set<T: Clone>(setting: &mut T, option: &Option<T>) {
-        if let Some(value) = option {
-            *setting = value.clone();
-        }
-    }
-    let folder = import(&options.folder, &options.labelling).await?;
-    settings.unmirrored = match &options.unmirrored {
-        Some(classes) => classes.clone(),
-        None => folder.catalogue.labels().into_iter().filter(|class| names_direction(class)).collect(),
-    };
-    set(&mut settings.name, &options.name);
-    set(&mut settings.epochs, &options.epochs);
-    set(&mut settings.batch, &options.batch);
-    set(&mut settings.accumulation, &options.accumulation);
-    set(&mut settings.learning_rate, &options.learning_rate);
-    set(&mut settings.warmup_ratio, &options.warmup_ratio);
-    set(&mut settings.weight_decay, &options.weight_decay);
-    set(&mut settings.max_grad_norm, &options.max_grad_norm);
-    set(&mut settings.clip_seconds, &options.clip_seconds);
-    set(&mut settings.horizontal_flip, &options.horizontal_flip);
-    set(&mut settings.short_sides[0], &options.short_side_least);
-    set(&mut settings.short_sides[1], &options.short_side_most);
-    set(&mut settings.colour_jitter.brightness, &options.brightness);
-    set(&mut settings.colour_jitter.contrast, &options.contrast);
-    set(&mut settings.colour_jitter.saturation, &options.saturation);
-    set(&mut settings.colour_jitter.hue, &options.hue);
-    settings.colour_jitter.per_frame = options.colours_per_frame;
-    set(&mut settings.seed, &options.seed);
-    if let Some((field, sentence)) = settings.problems().into_iter().next() {
-        return Err(Failure { code: 2, sentence: format!("--{}: {sentence}", field.replace('_', "-")) });
-    }
-    if let Some(reason) = &folder.catalogue.blocked {
-        return Err(unusable(reason));
-    }
-    let store = DirectoryStore::open(&options.out).map_err(failed)?;
-    let disk = Rc::new(DiskCache::new(USUAL_DISK));
-    let best = tuning::tune(&settings, workplace(&folder, &store, device, &disk), tell).await.map_err(failed)?;
-    print_best(&store, &best).await
 }
 
 async fn resume(

@@ -2,6 +2,7 @@
 //!
 //! Comes in: what the page or the command line was given. Goes out: [`TuneSettings`], checked. Never reads a file.
 
+mod file;
 mod optimization;
 mod regularisation;
 mod selection;
@@ -9,6 +10,7 @@ mod strategy;
 
 use serde::{Deserialize, Serialize};
 
+pub use file::SettingsFileError;
 pub use optimization::{Optimization, SchedulerType};
 pub use regularisation::{ClassWeights, Regularisation};
 pub use selection::{Metric, Selection};
