@@ -205,7 +205,7 @@ fn PushPart(checkpoint: CheckpointSummary) -> impl IntoView {
 }
 
 /// Hands a blob to the browser's downloads.
-fn save_file(blob: &JsValue, file_name: &str) {
+pub fn save_file(blob: &JsValue, file_name: &str) {
     let Some(blob) = blob.dyn_ref::<Blob>() else { return };
     let Ok(address) = Url::create_object_url_with_blob(blob) else { return };
     if let Ok(anchor) = document().create_element("a") {

@@ -63,7 +63,7 @@ pub fn refused(state: AppState) -> Option<String> {
     chosen_fit(state)?.refusal
 }
 
-fn chosen_fit(state: AppState) -> Option<Fit> {
+pub fn chosen_fit(state: AppState) -> Option<Fit> {
     let (start, batch) = state.tuning.settings.with(|settings| (settings.start.clone(), settings.batch));
     state.fitting.of(state, &start, batch)
 }
@@ -125,6 +125,12 @@ fn chosen_id(state: AppState) -> Option<String> {
     })
 }
 
+/// The model on this device that the run starts from, where it does.
+pub fn chosen_model(state: AppState) -> Option<CheckpointSummary> {
+    let chosen = chosen_id(state)?;
+    state.checkpoints.with(|models| models.iter().find(|model| model.id == chosen).cloned())
+}
+
 /// What the choice is, what becomes of it, and what it needs.
 #[component]
 fn About() -> impl IntoView {
@@ -132,10 +138,7 @@ fn About() -> impl IntoView {
     let wanted = Memo::new(move |_| state.tuning.settings.with(|settings| (settings.start.clone(), settings.batch)));
     state.fitting.watch_settings(state, wanted);
     let start = Memo::new(move |_| wanted.with(|(start, _)| start.clone()));
-    let model = Memo::new(move |_| {
-        let chosen = chosen_id(state)?;
-        state.checkpoints.with(|models| models.iter().find(|model| model.id == chosen).cloned())
-    });
+    let model = Memo::new(move |_| chosen_model(state));
     let about = Signal::derive(move || match start.get() {
         StartFrom::Starter => STARTER.into(),
         StartFrom::Size(size) => {

@@ -6,8 +6,11 @@ use super::augmentation_settings::{AugmentationSettings, direction_warning};
 use super::components::field::NumberField;
 use super::components::notice::{Notice, Tone};
 use super::disk_choice::DiskChoice;
+use super::expert_settings::ExpertSettings;
+use super::settings_file::SettingsFile;
 use super::start_choice::StartChoice;
 use super::state::AppState;
+use super::strategy_choice::StrategyChoice;
 use super::words::percent;
 use crate::protocol::CheckpointSummary;
 
@@ -40,6 +43,7 @@ pub fn SettingsForm() -> impl IntoView {
                         value=Signal::derive(move || settings.with(|settings| settings.learning_rate))
                         show=f64::to_string parse=decimal on_change=|settings, value| settings.learning_rate = value/>
                 </div>
+                <StrategyChoice/>
                 <Notice tone=Tone::Warning text=Signal::derive(move || direction_warning(state))/>
                 <MoreSettings/>
             </fieldset>
@@ -97,7 +101,9 @@ fn MoreSettings() -> impl IntoView {
                     show=u64::to_string parse=seed on_change=|settings, value| settings.seed = value/>
                 <DiskChoice/>
             </div>
+            <ExpertSettings/>
             <AugmentationSettings shown/>
+            <SettingsFile/>
         </details>
     }
 }

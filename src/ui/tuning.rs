@@ -113,6 +113,8 @@ pub struct Tuning {
     classes: StoredValue<Vec<String>>,
     /// Set once the user has typed a name.
     pub named: RwSignal<bool>,
+    /// Set once the user has chosen what is trained.
+    pub strategy_chosen: RwSignal<bool>,
     /// The settings are shown again after a run.
     pub editing: RwSignal<bool>,
     /// What the run is called.
@@ -132,6 +134,7 @@ impl Tuning {
             curves: RwSignal::default(),
             classes: StoredValue::new(Vec::new()),
             named: RwSignal::new(false),
+            strategy_chosen: RwSignal::new(false),
             editing: RwSignal::new(false),
             run_name: RwSignal::default(),
             asked,
@@ -165,6 +168,7 @@ impl Tuning {
             return;
         }
         let asked = self.asked;
+        self.strategy_chosen.set(false);
         self.settings.update(|settings| {
             let mut fresh = match start {
                 StartFrom::Starter => TuneSettings::for_starter(),

@@ -1,6 +1,7 @@
 //! What the pages share.
 
 pub mod chart;
+pub mod choice;
 pub mod clip_player;
 pub mod dialog;
 pub mod dropzone;

@@ -1,0 +1,85 @@
+// What is trained and when, as the form offers it, and settings that travel as a file.
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { test } from "node:test";
+import { openCliptune, temporaryFolder } from "./browser.mjs";
+import { smallFolder } from "./folders.mjs";
+
+const FIELDS = {
+  no_freeze: {},
+  freeze: { frozen_views: "2" },
+  freeze_unfreeze: { unfreeze_epoch: "1" },
+  unfreeze_milestones: { first_milestone: "1", second_milestone: "2", unfrozen_layers: "1" },
+};
+
+async function openSettings(t, epochs) {
+  const { page } = await openCliptune(t, { device: "cpu", epochs });
+  await page.chooseFolder(smallFolder(temporaryFolder(t), { SlideLeft: 10, SlideUp: 10 }));
+  await page.go("fine-tune");
+  return page;
+}
+
+test("each strategy trains from the form, and what it froze stays as it was", { timeout: 8 * 60_000 }, async (t) => {
+  const page = await openSettings(t, "4");
+  const field = (name) => page.page.locator(`#${name}`);
+  assert.equal(await field("strategy").inputValue(), "no_freeze");
+  assert.match(await page.page.locator("#strategy-hint").textContent(), /^Recommended\. /);
+  const first = {};
+  for (const [strategy, fields] of Object.entries(FIELDS)) {
+    await field("strategy").selectOption(strategy);
+    for (const [name, value] of Object.entries(fields)) await field(name).fill(value);
+    await page.by("start-tuning").click();
+    await page.tuned();
+    const losses = await page.losses();
+    assert.equal(losses.length, (await page.totalSteps()), strategy);
+    assert.ok(losses.every(Number.isFinite), `${strategy}: ${losses}`);
+    first[strategy] = losses;
+    await page.by("tune-again").click();
+  }
+  // The first step is the same model on the same clips; after it what is trained differs.
+  assert.notDeepEqual(first.freeze, first.no_freeze);
+  assert.notDeepEqual(first.unfreeze_milestones, first.freeze_unfreeze);
+  page.assertNothingUncaught();
+});
+
+test("milestones that make no sense are refused beside their field", { timeout: 3 * 60_000 }, async (t) => {
+  const page = await openSettings(t, "4");
+  await page.page.locator("#strategy").selectOption("unfreeze_milestones");
+  await page.page.locator("#first_milestone").fill("3");
+  await page.page.locator("#second_milestone").fill("2");
+  assert.match(await page.page.locator("#second_milestone-hint").textContent(), /first milestone/);
+  assert.ok(await page.by("start-tuning").isDisabled());
+  page.assertNothingUncaught();
+});
+
+test("settings that were saved come back from their file, and one that nobody knows is named", { timeout: 3 * 60_000 }, async (t) => {
+  const page = await openSettings(t, "4");
+  const folder = temporaryFolder(t);
+  const field = (name) => page.page.locator(`#${name}`);
+  await page.page.getByText("More settings", { exact: true }).click();
+  await field("layer_decay").fill("0.75");
+  await field("mixup").fill("0.8");
+  await field("lr_scheduler_type").selectOption("cosine");
+  await field("metric_for_best_model").selectOption("f1");
+  await field("strategy").selectOption("freeze");
+  const [download] = await Promise.all([page.page.waitForEvent("download"), page.by("save-settings").click()]);
+  const file = path.join(folder, download.suggestedFilename());
+  await download.saveAs(file);
+  const saved = JSON.parse(readFileSync(file));
+  assert.deepEqual([saved.strategy, saved.optimization.lr_scheduler_type, saved.regularisation.mixup], ["freeze", "cosine", 0.8]);
+
+  await page.page.reload();
+  await page.ready();
+  await page.go("fine-tune");
+  await page.page.getByText("More settings", { exact: true }).click();
+  await page.by("load-settings").setInputFiles(file);
+  await page.page.waitForFunction(() => document.querySelector("#layer_decay").value === "0.75");
+  const read = await Promise.all(["mixup", "lr_scheduler_type", "metric_for_best_model", "strategy"].map((name) => field(name).inputValue()));
+  assert.deepEqual(read, ["0.8", "cosine", "f1", "freeze"]);
+
+  writeFileSync(file, '{"optimization": {"beta": 0.9}}');
+  await page.by("load-settings").setInputFiles(file);
+  await page.page.getByText("optimization.beta").waitFor();
+  page.assertNothingUncaught();
+});
