@@ -1,0 +1,86 @@
+//! Fine-tuning: a new run, one that goes on, and whether either fits.
+//!
+//! Comes in: settings, or a checkpoint's id. Goes out: the run's events as reports. One run at a time.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use super::{Engine, Outcome, sentence};
+use crate::engine::brake::Brake;
+use crate::engine::{fit, starter, tuning};
+use crate::model::config::VideoMaeConfig;
+use crate::protocol::{Event, JobId};
+use crate::storage::CheckpointStore;
+use crate::storage::checkpoint::Checkpoint;
+use crate::train::settings::{StartFrom, TuneSettings};
+
+impl Engine {
+    pub(super) async fn tune(&self, job: JobId, run: Run<'_>, disk: u64, brake: Rc<Brake>) -> Outcome {
+        let (folder, device) = (self.folder()?, self.device()?);
+        if self.tuning.get() {
+            return Err("A model is being fine-tuned already. Wait until it is done, or stop it.".into());
+        }
+        let _claim = Claim::new(&self.tuning);
+        if let Run::New(settings) = run {
+            self.refuse_what_does_not_fit(&self.config_of(&settings.start).await?, Some(settings.batch))?;
+        }
+        let report = |event| self.report(job, Event::Tune(event));
+        self.disk.set_limit(disk).await;
+        let (store, disk) = (&self.store, &self.disk);
+        let place = tuning::Workplace { folder: &folder, store, device: &device, disk, brake };
+        let ended = match run {
+            Run::New(settings) => tuning::tune(settings, place, report).await,
+            Run::Old(checkpoint) => tuning::resume(checkpoint, place, report).await,
+        };
+        ended.map(|_| ()).map_err(sentence)
+    }
+
+    /// The checkpoint that a run starts from, where it starts from one.
+    pub(super) async fn beginning(&self, start: &StartFrom) -> Result<Checkpoint, String> {
+        match start {
+            StartFrom::Checkpoint(id) => self.store.load(id).await.map_err(sentence),
+            _ => starter::checkpoint().await.map_err(sentence),
+        }
+    }
+
+    async fn config_of(&self, start: &StartFrom) -> Result<VideoMaeConfig, String> {
+        match start {
+            StartFrom::Size(size) => Ok(size.config(&[])),
+            start => VideoMaeConfig::from_json(&self.beginning(start).await?.config).map_err(sentence),
+        }
+    }
+
+    /// Before its weights are loaded: memory that is not there would end the engine.
+    pub(super) fn refuse_what_does_not_fit(&self, config: &VideoMaeConfig, batch: Option<usize>) -> Outcome {
+        fit::estimate(config, batch, self.limits.get()).refusal.map_or(Ok(()), Err)
+    }
+
+    pub(super) async fn ask_fit(&self, job: JobId, start: &StartFrom, batch: usize) -> Outcome {
+        let config = self.config_of(start).await?;
+        self.report(job, Event::Fit(fit::estimate(&config, Some(batch), self.limits.get())));
+        Ok(())
+    }
+}
+
+/// What a fine-tuning job runs.
+pub(super) enum Run<'a> {
+    New(&'a TuneSettings),
+    /// Goes on from a checkpoint.
+    Old(&'a str),
+}
+
+/// Holds a flag while a job runs, also where the job is aborted.
+struct Claim<'a>(&'a Cell<bool>);
+
+impl<'a> Claim<'a> {
+    fn new(flag: &'a Cell<bool>) -> Self {
+        flag.set(true);
+        Self(flag)
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
