@@ -88,6 +88,10 @@ pub enum Command {
     /// Puts an export into a repository of the Hub's, `owner/name`, which is made where there is none.
     /// Answers: [`Event::Transferring`]s, [`Event::Pushed`].
     Push { id: String, numbers: Numbers, repository: String, private: bool, hub: Hub },
+    /// The settings as a file. Answer: [`Event::Exported`], the `Blob` beside the message.
+    WriteSettings { settings: TuneSettings },
+    /// These settings with those of a file, whose `File` travels beside the message. Answer: [`Event::Settings`].
+    ReadSettings { settings: TuneSettings },
     /// Whether a model of this configuration and its training fit on this device. Answer: [`Event::Fit`].
     AskFit { start: StartFrom, batch: usize },
     /// Classify files, whose `File` handles travel beside the message, one for each name.
@@ -134,6 +138,7 @@ pub enum Event {
     Pushed {
         address: String,
     },
+    Settings(Box<TuneSettings>),
     Fit(Fit),
     Classified(Classification),
     Unusable(Unusable),

@@ -22,9 +22,9 @@ struct Contents {
 /// Fetches the sample. `progress` is told how many of how many files have come.
 pub async fn fetch(progress: impl Fn(usize, usize)) -> Result<Vec<FoundFile>, String> {
     let contents = response(&format!("{FOLDER}/sample.json")).await?;
-    let text = JsFuture::from(contents.text().map_err(|_| unavailable("sample.json"))?);
-    let text = text.await.ok().and_then(|text| text.as_string()).ok_or_else(|| unavailable("sample.json"))?;
-    let Contents { files: paths } = serde_json::from_str(&text).map_err(|_| unavailable("sample.json"))?;
+    let list = JsFuture::from(contents.json().map_err(|_| unavailable("sample.json"))?).await.ok();
+    let list = list.and_then(|list| serde_wasm_bindgen::from_value(list).ok());
+    let Contents { files: paths } = list.ok_or_else(|| unavailable("sample.json"))?;
     let total = paths.len();
     progress(0, total);
     let mut coming = stream::iter(paths).map(file).buffered(AT_A_TIME);

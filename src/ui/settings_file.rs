@@ -1,27 +1,38 @@
 //! Settings as a file: saved from the form, and read back into it.
 //!
 //! Comes in: the settings, or a file. Goes out: a download, or settings in the form. A start that is not on this device
-//! stays as it was, which is told.
+//! stays as it was, which is told. The engine writes and reads the file.
 
 use js_sys::Array;
 use leptos::prelude::*;
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{Blob, File, HtmlInputElement};
+use web_sys::{File, HtmlInputElement};
 
 use super::components::notice::{Notice, Tone};
 use super::export::save_file;
 use super::state::AppState;
-use crate::train::settings::StartFrom;
+use crate::protocol::{Command, Event};
+use crate::train::settings::{StartFrom, TuneSettings};
 
 #[component]
 pub fn SettingsFile() -> impl IntoView {
     let state = AppState::get();
     let told = RwSignal::new(None::<String>);
     let input: NodeRef<leptos::html::Input> = NodeRef::new();
-    let save = move |_| told.set(save(state).err());
+    let ask = move |command: Command, files: &Array| {
+        told.set(None);
+        state.engine.send(command, files, move |event, attachments| match event {
+            Event::Exported { file_name } => save_file(&attachments.get(0), &file_name),
+            Event::Settings(settings) => told.set(take_over(state, *settings)),
+            Event::Failed(sentence) => told.set(Some(sentence)),
+            _ => {}
+        });
+    };
+    let settings = move || state.tuning.settings.get_untracked();
+    let save = move |_| ask(Command::WriteSettings { settings: settings() }, &Array::new());
     let load = move |_| {
-        let Some(file) = input.get().and_then(|input| chosen(&input)) else { return };
-        leptos::task::spawn_local(async move { told.set(load(state, file).await) });
+        if let Some(file) = input.get().and_then(|input| chosen(&input)) {
+            ask(Command::ReadSettings { settings: settings() }, &Array::of1(&file));
+        }
     };
     view! {
         <div class="actions settings-file">
@@ -41,30 +52,12 @@ fn chosen(input: &HtmlInputElement) -> Option<File> {
     file
 }
 
-fn save(state: AppState) -> Result<(), String> {
-    let settings = state.tuning.settings.get_untracked();
-    let text = settings.to_file().map_err(|error| error.to_string())?;
-    let blob = Blob::new_with_str_sequence(&Array::of1(&text.into()));
-    let blob = blob.map_err(|_| "The browser could not make the file. Try again.".to_string())?;
-    save_file(&blob, "cliptune-settings.json");
-    Ok(())
-}
-
 /// Goes out: a sentence for the user, where there is something to tell.
-async fn load(state: AppState, file: File) -> Option<String> {
-    let Ok(text) = JsFuture::from(file.text()).await else {
-        return Some(format!("{} cannot be read. Choose it again.", file.name()));
-    };
-    let text = text.as_string().unwrap_or_default();
-    let before = state.tuning.settings.get_untracked();
-    let mut settings = match before.with_file(&text) {
-        Ok(settings) => settings,
-        Err(error) => return Some(format!("{}: {error}", file.name())),
-    };
+fn take_over(state: AppState, mut settings: TuneSettings) -> Option<String> {
     let here = |id: &String| state.checkpoints.with_untracked(|all| all.iter().any(|checkpoint| checkpoint.id == *id));
     let missing = matches!(&settings.start, StartFrom::Checkpoint(id) if !here(id));
     if missing {
-        settings.start = before.start;
+        settings.start = state.tuning.settings.with_untracked(|before| before.start.clone());
     }
     state.tuning.strategy_chosen.set(true);
     state.tuning.named.set(true);

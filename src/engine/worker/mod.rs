@@ -8,6 +8,7 @@ mod checkpoints;
 mod classifying;
 mod fine_tuning;
 mod folders;
+mod settings;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -189,6 +190,8 @@ impl Engine {
             Command::Push { id, numbers, repository, private, hub } => {
                 self.push(job, &id, numbers, &repository, private, &hub).await
             }
+            Command::WriteSettings { settings } => self.write_settings(job, &settings),
+            Command::ReadSettings { settings } => self.read_settings(job, &settings, files).await,
             Command::AskFit { start, batch } => self.ask_fit(job, &start, batch).await,
             Command::Classify { checkpoint, top, .. } => {
                 self.classify(job, &checkpoint, files.into_iter().flatten().collect(), top).await
