@@ -4,6 +4,7 @@
 //! what a stage needs from the browser stands in a thin adapter beside the plain Rust that `cargo test` runs.
 
 pub mod dataset;
+pub mod drawing;
 pub mod evaluation;
 pub mod model;
 pub mod protocol;

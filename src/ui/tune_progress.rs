@@ -2,13 +2,14 @@
 
 use leptos::prelude::*;
 
-use super::components::chart::{Chart, Drawing, Series, Unit};
+use super::components::chart::ChartFigure;
 use super::components::notice::{Notice, Tone};
 use super::components::progress::ProgressBar;
 use super::components::unusable::UnusableList;
 use super::state::{AppState, View};
 use super::tuning::{Loss, TunePhase};
 use super::words::{brief, count, duration, percent, size};
+use crate::drawing::chart::{Chart, Line, Unit};
 use crate::protocol::{DecodedOnDisk, StepReport};
 
 #[component]
@@ -180,11 +181,12 @@ fn Curves() -> impl IntoView {
             let validation = curves.epochs.iter().filter_map(|epoch| {
                 Some(((epoch.epoch * curves.steps_per_epoch) as f64, f64::from(epoch.validation?.loss)))
             });
-            Drawing {
-                series: vec![
-                    Series { name: "", class: "raw", points: steps(|loss| loss.loss), dots: false },
-                    Series { name: "train", class: "train", points: steps(|loss| loss.smooth), dots: false },
-                    Series { name: "validation", class: "validation", points: validation.collect(), dots: true },
+            Chart {
+                title: "Loss",
+                lines: vec![
+                    Line { name: "", class: "raw", points: steps(|loss| loss.loss), dots: false },
+                    Line { name: "train", class: "train", points: steps(|loss| loss.smooth), dots: false },
+                    Line { name: "validation", class: "validation", points: validation.collect(), dots: true },
                 ],
                 until: curves.total_steps.max(1) as f64,
                 until_label: if curves.total_steps == 0 {
@@ -192,7 +194,6 @@ fn Curves() -> impl IntoView {
                 } else {
                     format!("step {}", count(curves.total_steps))
                 },
-                top: None,
                 unit: Unit::Loss,
             }
         })
@@ -205,22 +206,22 @@ fn Curves() -> impl IntoView {
                 .epochs
                 .iter()
                 .filter_map(|epoch| Some((epoch.epoch as f64, f64::from(epoch.validation?.accuracy))));
-            Drawing {
-                series: vec![
-                    Series { name: "train", class: "train", points: train.collect(), dots: false },
-                    Series { name: "validation", class: "validation", points: validation.collect(), dots: true },
+            Chart {
+                title: "Accuracy",
+                lines: vec![
+                    Line { name: "train", class: "train", points: train.collect(), dots: false },
+                    Line { name: "validation", class: "validation", points: validation.collect(), dots: true },
                 ],
                 until: epochs.max(1) as f64,
                 until_label: if epochs == 0 { String::new() } else { format!("epoch {epochs}") },
-                top: Some(1.0),
                 unit: Unit::Share,
             }
         })
     });
     view! {
         <div class="charts">
-            <Chart title="Loss" drawing=loss/>
-            <Chart title="Accuracy" drawing=accuracy/>
+            <ChartFigure chart=loss/>
+            <ChartFigure chart=accuracy/>
         </div>
     }
 }

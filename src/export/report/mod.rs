@@ -1,20 +1,20 @@
 //! A report of a model that prints: one HTML file that needs no other and asks for nothing.
 //!
 //! Comes in: a checkpoint and its evaluations. Goes out: HTML with its style and its drawings in it, without a script.
-//! Names of classes, files and runs come from users and are texts, never tags ([`markup`]).
+//! Names of classes, files and runs come from users and are texts, never tags ([`crate::drawing::markup`]).
 
-mod drawing;
-mod markup;
+mod reliability;
 mod results;
 
-use drawing::{Line, chart};
-use markup::Markup;
-use results::{results, row, table};
+use results::results;
+pub(super) use results::{row, table};
 
 use super::facts;
 use super::history::{Entry, Logged, history};
 use crate::dataset::Split;
 use crate::dataset::words::{count, counted};
+use crate::drawing::chart::{Chart, Line, Unit};
+use crate::drawing::markup::Markup;
 use crate::evaluation::Evaluated;
 use crate::model::config::VideoMaeConfig;
 use crate::storage::Checkpoint;
@@ -118,15 +118,27 @@ fn curves(page: &mut Markup, record: &RunRecord) {
         });
         validations.collect()
     };
-    let lines = |value: fn(f32, f32) -> f32, steps: bool| -> Vec<Line> {
+    let lines = |value: fn(f32, f32) -> f32, steps: bool| -> Vec<Line<'static>> {
         let raw = steps.then(|| Line { name: "", class: "raw", points: of_steps(value), dots: false });
         let train = Line { name: "training", class: "train", points: of_epochs(value), dots: false };
         let validation = Line { name: "validation", class: "validation", points: of_validation(value), dots: true };
         let lines = raw.into_iter().chain([train, validation]);
         lines.filter(|line| !line.points.is_empty()).collect()
     };
-    chart(page, "Loss", &lines(|loss, _| loss, true), record.steps.len(), None);
-    chart(page, "Accuracy", &lines(|_, accuracy| accuracy, false), record.steps.len(), Some(1.0));
+    let steps = record.steps.len();
+    let (until, until_label) = (steps as f64, format!("{steps} steps"));
+    for chart in [
+        Chart {
+            title: "Loss",
+            lines: lines(|loss, _| loss, true),
+            until,
+            until_label: until_label.clone(),
+            unit: Unit::Loss,
+        },
+        Chart { title: "Accuracy", lines: lines(|_, accuracy| accuracy, false), until, until_label, unit: Unit::Share },
+    ] {
+        page.element("figure", &[("class", "chart")], |page| chart.write(page));
+    }
 }
 
 fn data(page: &mut Markup, record: &RunRecord) {

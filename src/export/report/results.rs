@@ -2,10 +2,10 @@
 //!
 //! Comes in: an [`Evaluated`]. Goes out: a `section`.
 
-use super::drawing::reliability;
-use super::markup::{Attribute, Markup};
+use super::reliability::reliability;
 use crate::dataset::Split;
 use crate::dataset::words::{count, counted};
+use crate::drawing::markup::{Attribute, Markup};
 use crate::evaluation::Evaluated;
 use crate::evaluation::evaluated::ClipOutcome;
 
