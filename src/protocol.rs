@@ -94,6 +94,16 @@ pub enum Command {
     ReadSettings { settings: TuneSettings },
     /// Whether a model of this configuration and its training fit on this device. Answer: [`Event::Fit`].
     AskFit { start: StartFrom, batch: usize },
+    /// The runs that left checkpoints here. Answer: [`Event::Runs`], with the newest ones over one another.
+    ListRuns,
+    /// Curves, results and settings of these runs over one another. Answer: [`Event::Compared`].
+    CompareRuns { runs: Vec<String>, along: Along },
+    /// What the user writes about a run. No answer but its end.
+    NoteRun { run: String, note: String },
+    /// What a run logged or ran with. Answer: [`Event::Exported`], the `Blob` beside the message.
+    ExportRun { run: String, file: RunFile },
+    /// What a run ran with. Answer: [`Event::Settings`].
+    RunSettings { run: String },
     /// Classify files, whose `File` handles travel beside the message, one for each name.
     /// Answers: an [`Event::Classified`] or [`Event::Unusable`] for each file, in order.
     Classify { checkpoint: String, names: Vec<String>, top: usize },
@@ -139,6 +149,14 @@ pub enum Event {
         address: String,
     },
     Settings(Box<TuneSettings>),
+    /// All runs, as HTML, the ids of those that are compared, and their comparison, as HTML.
+    Runs {
+        list: String,
+        compared: Vec<String>,
+        comparison: String,
+    },
+    /// As HTML.
+    Compared(String),
     Fit(Fit),
     Classified(Classification),
     Unusable(Unusable),
@@ -154,6 +172,27 @@ pub enum Numbers {
     #[default]
     F32,
     F16,
+}
+
+/// What the curves of several runs are drawn along.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Along {
+    #[default]
+    Epochs,
+    Steps,
+}
+
+/// A file about a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RunFile {
+    /// A row for each step.
+    Steps,
+    /// A row for each epoch.
+    Epochs,
+    /// TensorBoard's event file.
+    Events,
+    /// The settings, which fine-tuning reads back.
+    Settings,
 }
 
 /// Which Hub, and as whom.
@@ -368,6 +407,12 @@ pub struct CheckpointSummary {
     /// Whether the run can go on from here: its optimizer's state is kept.
     #[serde(default)]
     pub resumable: bool,
+    /// How long the run took up to here, without pauses; 0 where nobody looked at the clock.
+    #[serde(default)]
+    pub seconds: f64,
+    /// What the user wrote about its run; the same for all checkpoints of one.
+    #[serde(default)]
+    pub note: String,
 }
 
 /// What the model makes of one file.

@@ -1,30 +1,32 @@
 //! An export holds what others open, and nothing of it changes on its way round.
 #![cfg(feature = "native")]
 
-#[allow(dead_code, reason = "each test program uses its own part of it")]
-mod runs;
 mod sample;
+#[allow(dead_code, reason = "each test program uses its own part of it")]
+#[path = "runs/mod.rs"]
+mod short_runs;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use cliptune::engine::models;
-use cliptune::export;
+use cliptune::export::{self, metrics, runs};
 use cliptune::files::FileSource;
 use cliptune::model::config::VideoMaeConfig;
 use cliptune::model::weights::names::expected;
-use cliptune::protocol::{Numbers, Origin, TuneEvent};
+use cliptune::protocol::{Along, Numbers, Origin, RunFile, TuneEvent};
 use cliptune::storage::checkpoint::{NamedFile, Stranger};
 use cliptune::storage::directory::{DirectoryStore, read_model_folder};
 use cliptune::storage::{Checkpoint, CheckpointStore};
 use cliptune::train::settings::{StartFrom, TuneSettings};
 use half::f16;
 use pollster::block_on;
-use runs::{after_step, settings, to_the_end};
+
 use safetensors::tensor::{Dtype, SafeTensors};
 use sample::small_folder;
 use serde_json::{Value, json};
+use short_runs::{after_step, settings, to_the_end};
 
 fn golden(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden").join(path)
@@ -87,7 +89,7 @@ fn tuned(name: &str, id: &OnceLock<String>, stop: impl Fn(&TuneEvent) -> bool) -
         }
         let store = DirectoryStore::open(&out).unwrap();
         let settings = TuneSettings { epochs: 2, ..settings() };
-        runs::tune(&settings, &runs::import(clips.path()), &store, stop).0.unwrap();
+        short_runs::tune(&settings, &short_runs::import(clips.path()), &store, stop).0.unwrap();
         block_on(store.list()).unwrap()[0].id.clone()
     });
     block_on(DirectoryStore::open(&out).unwrap().load(id)).unwrap()
@@ -348,6 +350,102 @@ fn the_trainers_log_has_an_entry_a_step_and_an_evaluation_an_epoch() {
     }
 }
 
+/// A store with the two runs above, the second as if it had run with other settings.
+fn two_runs() -> (tempfile::TempDir, DirectoryStore) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = DirectoryStore::open(folder.path()).unwrap();
+    let (first, mut second) = (finished(), half_way());
+    let record = second.record.as_mut().unwrap();
+    record.settings.learning_rate = 7e-4;
+    second.summary.created = first.summary.created + 60_000.0;
+    second.summary.run = "run-2".into();
+    for checkpoint in [first, second] {
+        block_on(store.save(&checkpoint)).unwrap();
+    }
+    (folder, store)
+}
+
+/// The text between two others.
+fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+    let start = text.find(from).unwrap_or_else(|| panic!("no {from} in {text}")) + from.len();
+    let end = text[start..].find(to).unwrap_or_else(|| panic!("no {to} after {from} in {text}"));
+    &text[start..start + end]
+}
+
+#[test]
+fn runs_are_laid_over_one_another_with_what_they_reached_and_in_what_they_differ() {
+    let (_folder, store) = two_runs();
+    let (runs, damaged) = block_on(runs::read(&store)).unwrap();
+    assert_eq!(damaged, [""; 0]);
+    let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
+    assert_eq!(names, ["My model (2)", "My model"], "the newest first, and told apart");
+    assert_eq!(runs[1].record.steps, finished().record.unwrap().steps);
+
+    let ids: Vec<String> = runs.iter().map(|run| run.id.clone()).collect();
+    let html = runs::comparison(&runs, &ids, Along::Steps);
+    assert_eq!((html.matches("<figure").count(), html.matches("data-testid=\"result-row\"").count()), (4, 2));
+    assert!(html.contains("step 4") && runs::comparison(&runs, &ids, Along::Epochs).contains("epoch 2"));
+    // A line has a point for each step, each with its own colour.
+    let losses = between(&html, "Training loss</b>", "</figure>");
+    for (class, steps) in [("run-1", 3), ("run-2", 4)] {
+        let path = between(losses, &format!("<g class=\"line {class}\"><path d=\""), "\"");
+        assert_eq!(path.matches(['M', 'L']).count(), steps, "{class}: {path}");
+    }
+    let differing = between(&html, "data-testid=\"differing\"", "</table>");
+    let rows: Vec<&str> = differing.split("<tr>").skip(2).collect();
+    let [row] = rows.try_into().expect("only the rate differs");
+    assert!(row.contains("learning rate</th><td>7e-4</td><td>1e-3</td>"), "{row}");
+    let alike = between(&html, "<details>", "</details>");
+    assert!(alike.contains("<th scope=\"row\">seed</th><td>42</td>"), "{alike}");
+
+    // One of two that were validated on the same clips is the best, and of one alone none.
+    let list = runs::list(&runs, &[], &ids[..1]);
+    assert_eq!(list.matches("data-best=\"true\"").count(), 1);
+    assert_eq!(list.matches("checked").count(), 2, "one run, and the axis");
+    assert_eq!(runs::best(&runs[..1]).len(), 0);
+    let mut other = runs.clone();
+    other[0].record.data.videos.retain(|video| video.label == 0);
+    assert_eq!(runs::best(&other).len(), 0, "other clips do not compare");
+    assert!(runs::comparison(&runs, &[], Along::Epochs).contains("Tick runs"));
+}
+
+#[test]
+fn a_runs_files_are_its_logs_and_the_settings_that_repeat_it() {
+    let (_folder, store) = two_runs();
+    let (runs, _) = block_on(runs::read(&store)).unwrap();
+    let record = &runs[1].record;
+    assert!(record.test.is_some() || finished().summary.test.is_none(), "the test of whichever was tested");
+    let text = |file| {
+        let (name, bytes) = runs[1].file(file).unwrap();
+        (name, String::from_utf8(bytes).unwrap())
+    };
+    let (name, steps) = text(RunFile::Steps);
+    assert_eq!((name.as_str(), steps.lines().count()), ("my-model-steps.csv", 1 + record.steps.len()));
+    assert_eq!(text(RunFile::Epochs).1, metrics::epochs_csv(record));
+    let (name, settings) = text(RunFile::Settings);
+    assert_eq!(name, "my-model-settings.json");
+    assert_eq!(TuneSettings::for_starter().with_file(&settings).unwrap(), record.settings);
+    let (name, events) = runs[1].file(RunFile::Events).unwrap();
+    assert!(name.starts_with("events.out.tfevents.") && !events.is_empty(), "{name}");
+}
+
+#[test]
+fn names_and_notes_from_users_stay_texts_in_the_list_of_runs() {
+    let (_folder, store) = two_runs();
+    block_on(store.annotate("run-2", "<script>\n\"two\" </textarea>")).unwrap();
+    let (mut runs, _) = block_on(runs::read(&store)).unwrap();
+    runs[0].name = "<img src=x onerror=alert(1)>".into();
+    runs[0].record.data.classes[0] = "</table><script>".into();
+    let ids = [runs[0].id.clone()];
+    let list = runs::list(&runs, &["<i>".to_string()], &ids);
+    assert!(list.contains("&lt;script&gt;\n&quot;two&quot; &lt;/textarea&gt;</textarea>"), "{list}");
+    for html in [list, runs::comparison(&runs, &ids, Along::Epochs)] {
+        assert!(!html.contains("<script") && !html.contains("<img") && !html.contains("<i>"), "{html}");
+    }
+    let card = Export::of(&block_on(store.load(&half_way().summary.id)).unwrap(), Numbers::F32);
+    assert!(card.card().1.contains("## Notes\n\n\\<script\\>\n\n\"two\""), "{}", card.card().1);
+}
+
 #[test]
 fn a_licence_goes_with_everything_that_is_made_from_a_model() {
     let (clips, out) = (small_folder([3, 1, 1]), tempfile::tempdir().unwrap());
@@ -363,7 +461,7 @@ fn a_licence_goes_with_everything_that_is_made_from_a_model() {
     assert_eq!(kept.origin.licence.as_deref(), Some("cc-by-nc-4.0"));
 
     let settings = TuneSettings { epochs: 1, start: StartFrom::Checkpoint("base".into()), ..settings() };
-    let best = runs::tune(&settings, &runs::import(clips.path()), &store, to_the_end).0.unwrap();
+    let best = short_runs::tune(&settings, &short_runs::import(clips.path()), &store, to_the_end).0.unwrap();
     let tuned = block_on(store.load(&best)).unwrap();
     assert_eq!(tuned.summary.origin.source, "a folder");
     let export = Export::of(&tuned, Numbers::F32);

@@ -80,6 +80,11 @@ async fn a_test_result_joins_the_runs_story() {
     assert_kept(&store, &expected).await;
 }
 
+#[wasm_bindgen_test]
+async fn a_note_about_a_run_outlives_the_checkpoints_that_it_was_written_to() {
+    storage_model::notes_outlive_checkpoints(&fresh("notes").await).await;
+}
+
 /// A database as the first version of the page made it: two stores, and one file of weights.
 async fn make_version_1(name: &str, kept: &Checkpoint) {
     let factory = idb::Factory::new().unwrap();
@@ -92,7 +97,7 @@ async fn make_version_1(name: &str, kept: &Checkpoint) {
     });
     let database = request.await.unwrap();
     let mut summary = serde_json::to_value(&kept.summary).unwrap();
-    for unknown in ["origin", "resumable"] {
+    for unknown in ["origin", "resumable", "seconds", "note"] {
         summary.as_object_mut().unwrap().remove(unknown).unwrap();
     }
     let summary = serde_json::json!({ "format": 1, "summary": summary }).to_string();

@@ -348,6 +348,28 @@ fn a_test_result_joins_the_runs_story() {
 }
 
 #[test]
+fn a_note_about_a_run_outlives_the_checkpoints_that_it_was_written_to() {
+    let folder = tempfile::tempdir().unwrap();
+    block_on(storage_model::notes_outlive_checkpoints(&DirectoryStore::open(folder.path()).unwrap()));
+}
+
+#[test]
+fn a_runs_story_is_read_without_its_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = DirectoryStore::open(folder.path()).unwrap();
+    let kept = unfinished(checkpoint("run", 1, None, 10), 10);
+    block_on(store.save(&kept)).unwrap();
+    block_on(store.save(&checkpoint("brought", 1, None, 10))).unwrap();
+    fs::remove_file(store.folder("run-1").join("model.safetensors")).unwrap();
+    assert!(block_on(store.load("run-1")).is_err());
+    assert_eq!(block_on(store.record("run-1")).unwrap(), kept.record);
+    assert_eq!(block_on(store.record("brought-1")), Ok(None));
+    assert_eq!(block_on(store.record("gone")), Err(StorageError::Missing { id: "gone".into() }));
+    fs::write(store.folder("run-1").join("run.json"), "{").unwrap();
+    assert!(matches!(block_on(store.record("run-1")), Err(StorageError::Damaged { .. })));
+}
+
+#[test]
 fn only_the_newest_of_a_run_keeps_its_optimizers_state() {
     let folder = tempfile::tempdir().unwrap();
     let store = DirectoryStore::open(folder.path()).unwrap();

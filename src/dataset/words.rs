@@ -1,4 +1,4 @@
-//! Numbers and names in sentences, for the page and for what the engine says about a folder.
+//! Numbers and names in sentences, for the page and for what the engine writes.
 
 /// 12345 -> `12,345`.
 pub fn count(number: usize) -> String {
@@ -11,6 +11,29 @@ pub fn count(number: usize) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// 0.948 -> `94.8%`.
+pub fn percent(share: f32) -> String {
+    format!("{:.1}%", f64::from(share) * 100.0)
+}
+
+/// 2070000 -> `2.1 million`.
+pub fn magnitude(number: usize) -> String {
+    match number {
+        1_000_000.. => format!("{:.1} million", number as f64 / 1e6),
+        _ => count(number),
+    }
+}
+
+/// Seconds as a person says them: `1 h 5 min`, `3 min 20 s`, `12 s`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    match whole {
+        3600.. => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+        60.. => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{whole} s"),
+    }
 }
 
 /// `1 video`, `12 videos`.

@@ -15,6 +15,15 @@ pub struct Markup {
 impl Markup {
     /// An element with whatever `inside` writes.
     pub fn element(&mut self, tag: &'static str, attributes: &[Attribute<'_>], inside: impl FnOnce(&mut Self)) {
+        self.void(tag, attributes);
+        inside(self);
+        self.html.push_str("</");
+        self.html.push_str(tag);
+        self.html.push('>');
+    }
+
+    /// An element that has no inside and no end, such as an `input`.
+    pub fn void(&mut self, tag: &'static str, attributes: &[Attribute<'_>]) {
         self.html.push('<');
         self.html.push_str(tag);
         for (name, value) in attributes {
@@ -25,15 +34,23 @@ impl Markup {
             self.html.push('"');
         }
         self.html.push('>');
-        inside(self);
-        self.html.push_str("</");
-        self.html.push_str(tag);
-        self.html.push('>');
     }
 
     /// An element with a text in it.
     pub fn leaf(&mut self, tag: &'static str, attributes: &[Attribute<'_>], text: &str) {
         self.element(tag, attributes, |inside| inside.text(text));
+    }
+
+    /// An element whose text keeps its lines, as a text area's does.
+    pub fn lines(&mut self, tag: &'static str, attributes: &[Attribute<'_>], text: &str) {
+        self.element(tag, attributes, |inside| {
+            for (number, line) in text.split('\n').enumerate() {
+                if number > 0 {
+                    inside.html.push('\n');
+                }
+                inside.text(line);
+            }
+        });
     }
 
     /// A text as a reader sees it; control characters, which HTML does not have, become spaces.

@@ -7,6 +7,11 @@ mod platform {
         js_sys::Date::now() / 1e3
     }
 
+    /// So many milliseconds since 1970 as the clock on the wall counts them.
+    pub fn local(milliseconds: f64) -> f64 {
+        milliseconds - js_sys::Date::new(&milliseconds.into()).get_timezone_offset() * 60_000.0
+    }
+
     /// Hands the thread to the browser's event loop for one turn.
     pub async fn turn() {
         gloo_timers::future::TimeoutFuture::new(0).await;
@@ -20,11 +25,16 @@ mod platform {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
     }
 
+    /// The standard library knows no other clock than UTC's.
+    pub fn local(milliseconds: f64) -> f64 {
+        milliseconds
+    }
+
     /// A terminal has no event loop to keep alive.
     pub async fn turn() {}
 }
 
-pub use platform::{seconds, turn};
+pub use platform::{local, seconds, turn};
 
 /// Longest time that a job keeps the thread without letting messages in, in seconds.
 const LONGEST_HOLD: f64 = 0.03;

@@ -229,6 +229,8 @@ impl<Store: CheckpointStore, Report: FnMut(PretrainEvent)> Keeper<'_, Store, Rep
             clip_seconds: self.settings.clip_seconds,
             origin: self.origin.clone(),
             resumable: false,
+            seconds: 0.0,
+            note: String::new(),
         }
     }
 

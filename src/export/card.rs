@@ -22,6 +22,10 @@ pub fn card(checkpoint: &Checkpoint, config: &VideoMaeConfig) -> String {
     section(&mut card, &format!("# {}\n", escaped(&summary.name)));
     section(&mut card, &(facts::model(summary, config) + "\n"));
     section(&mut card, &(facts::provenance(summary, checkpoint.record.is_some(), escaped, code) + "\n"));
+    if !summary.note.is_empty() {
+        let lines: Vec<String> = summary.note.lines().map(escaped).collect();
+        section(&mut card, &format!("## Notes\n\n{}\n", lines.join("\n\n")));
+    }
     if !summary.labels.is_empty() {
         let labels: Vec<String> = summary.labels.iter().map(|label| escaped(label)).collect();
         section(&mut card, &format!("## Classes\n\n{}\n", labels.join(", ")));

@@ -5,11 +5,13 @@
 //! Never sends anything anywhere.
 
 mod card;
+mod dates;
 pub mod events;
 mod facts;
 mod history;
 pub mod metrics;
 pub mod report;
+pub mod runs;
 mod trainer_state;
 
 use std::collections::BTreeMap;

@@ -5,7 +5,7 @@
 //! never a tensor's values.
 
 use super::preprocessor::read_preprocessor;
-use super::summary::{read_summary, summary_json, tidy_name};
+use super::summary::{read_summary, summary_json, tidy_name, tidy_note};
 use crate::files::{FileError, FileSource};
 use crate::model::config::{ConfigError, VideoMaeConfig};
 use crate::model::weights::{compare, names};
@@ -136,6 +136,8 @@ impl Checkpoint {
             clip_seconds: GUIDE_CLIP_SECONDS,
             origin: stranger.origin.clone(),
             resumable: training.is_some(),
+            seconds: 0.0,
+            note: String::new(),
         };
         if summary.origin.licence.is_none() {
             summary.origin.licence = card.as_deref().and_then(licence_of_card);
@@ -199,6 +201,10 @@ fn adopt(summary: &mut CheckpointSummary, told: CheckpointSummary) {
     summary.validation = told.validation;
     summary.test = told.test;
     summary.best = told.best;
+    summary.note = tidy_note(&told.note);
+    if told.seconds.is_finite() && told.seconds > 0.0 {
+        summary.seconds = told.seconds;
+    }
     if told.clip_seconds > 0.0 && told.clip_seconds <= LONGEST_CLIP_SECONDS {
         summary.clip_seconds = told.clip_seconds;
     }

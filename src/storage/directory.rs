@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use super::checkpoint::{
     NamedFile, RECORD, SUMMARY, Stranger, TRAINING_STATE, belongs_to_a_model, read_record, record_json,
 };
-use super::retention::{mark_and_order, superseded, surplus};
+use super::retention::{mark_and_order, note_of_run, superseded, surplus};
 use super::summary::{read_summary, summary_json, tidy_name};
 use super::{Amendment, Checkpoint, CheckpointError, CheckpointStore, StorageError, check_id};
 use crate::files::{FileSource, PIECE};
 use crate::protocol::{CheckpointSummary, LoadReport, Origin};
+use crate::train::record::RunRecord;
 
 /// Folders whose names no checkpoint can have: one being written, and one being replaced.
 const WRITING: &str = ".writing-";
@@ -119,9 +120,22 @@ impl CheckpointStore for DirectoryStore {
         Ok(checkpoint)
     }
 
+    async fn record(&self, id: &str) -> Result<Option<RunRecord>, StorageError> {
+        self.summary(id)?;
+        let damaged = |error: CheckpointError| StorageError::Damaged { id: id.to_string(), reason: error.to_string() };
+        match fs::read_to_string(self.root.join(id).join(RECORD)) {
+            Ok(text) => read_record(&text).map(Some).map_err(damaged),
+            Err(_) => Ok(None),
+        }
+    }
+
     async fn save(&self, checkpoint: &Checkpoint) -> Result<CheckpointSummary, StorageError> {
-        let id = &checkpoint.summary.id;
-        check_id(id)?;
+        let mut checkpoint = checkpoint.clone();
+        let id = checkpoint.summary.id.clone();
+        check_id(&id)?;
+        if let Some(note) = note_of_run(&self.summaries()?, &checkpoint.summary.run) {
+            checkpoint.summary.note = note;
+        }
         let writing = self.root.join(format!("{WRITING}{id}"));
         let wrong = |error: io::Error| {
             let error = disk(&writing, &error, checkpoint.size());
@@ -132,9 +146,9 @@ impl CheckpointStore for DirectoryStore {
         if writing.exists() {
             fs::remove_dir_all(&writing).map_err(wrong)?;
         }
-        self.write_files(&writing, checkpoint).map_err(wrong)?;
-        self.put_in_place(&writing, id).map_err(wrong)?;
-        let saved = self.summary(id)?;
+        self.write_files(&writing, &checkpoint).map_err(wrong)?;
+        self.put_in_place(&writing, &id).map_err(wrong)?;
+        let saved = self.summary(&id)?;
         for dropped in surplus(&self.summaries()?, &saved) {
             self.delete(&dropped).await?;
         }
@@ -151,10 +165,7 @@ impl CheckpointStore for DirectoryStore {
         let mut summary = self.summary(id)?;
         let path = self.root.join(id).join(RECORD);
         let damaged = |error: CheckpointError| StorageError::Damaged { id: id.to_string(), reason: error.to_string() };
-        let mut record = match fs::read_to_string(&path) {
-            Ok(text) => Some(read_record(&text).map_err(damaged)?),
-            Err(_) => None,
-        };
+        let mut record = self.record(id).await?;
         amendment.apply(&mut summary, record.as_mut())?;
         if let Some(record) = record {
             replace(&path, &record_json(&record).map_err(damaged)?)?;

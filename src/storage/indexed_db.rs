@@ -17,11 +17,12 @@ use web_sys::Blob;
 use super::checkpoint::{
     CONFIG, NamedFile, PREPROCESSOR, RECORD, SUMMARY, Stranger, TRAINING_STATE, read_record, record_json,
 };
-use super::retention::{mark_and_order, superseded, surplus};
+use super::retention::{mark_and_order, note_of_run, superseded, surplus};
 use super::summary::{read_summary, summary_json};
 use super::{Amendment, Checkpoint, CheckpointError, CheckpointStore, StorageError, check_id};
 use crate::files::{FileError, FileSource};
 use crate::protocol::{CheckpointSummary, Origin};
+use crate::train::record::RunRecord;
 
 const DATABASE: &str = "cliptune";
 const VERSION: u32 = 2;
@@ -151,12 +152,25 @@ impl CheckpointStore for IndexedDbStore {
         .await
     }
 
+    async fn record(&self, id: &str) -> Result<Option<RunRecord>, StorageError> {
+        let (name, id) = (self.database.clone(), id.to_string());
+        detached(async move {
+            let connection = Connection::open(&name).await?;
+            let (_, transaction) = connection.begin("readonly")?;
+            read_record_of(&transaction, &id).await
+        })
+        .await
+    }
+
     async fn save(&self, checkpoint: &Checkpoint) -> Result<CheckpointSummary, StorageError> {
-        let summary = checkpoint.summary.clone();
+        let mut summary = checkpoint.summary.clone();
         check_id(&summary.id)?;
         let [contents, record, training] = values_of(checkpoint)?;
         self.finish(checkpoint.size(), async move |_, mut summaries| {
             let id = summary.id.clone();
+            if let Some(note) = note_of_run(&summaries, &summary.run) {
+                summary.note = note;
+            }
             let mut edits: Vec<Edit> = deletion(&id).into();
             let values =
                 [(SUMMARIES, summary_text(&summary)?), (CONTENTS, contents), (RECORDS, record), (TRAINING, training)];
@@ -187,8 +201,7 @@ impl CheckpointStore for IndexedDbStore {
             let missing = || StorageError::Missing { id: id.clone() };
             let damaged = |error: CheckpointError| StorageError::Damaged { id: id.clone(), reason: error.to_string() };
             let mut summary = summaries.into_iter().find(|summary| summary.id == id).ok_or_else(missing)?;
-            let record = get(transaction, RECORDS, &id).await?.and_then(|record| record.as_string());
-            let mut record = record.map(|text| read_record(&text)).transpose().map_err(damaged)?;
+            let mut record = read_record_of(transaction, &id).await?;
             amendment.apply(&mut summary, record.as_mut())?;
             let mut edits = vec![Edit::Put { store: SUMMARIES, id: id.clone(), value: summary_text(&summary)? }];
             if let Some(record) = record {
@@ -282,6 +295,12 @@ async fn read_summaries(transaction: &Transaction) -> Result<Vec<CheckpointSumma
     let mut summaries: Vec<CheckpointSummary> = texts.filter_map(|text| read_summary(&text).ok()).collect();
     mark_and_order(&mut summaries);
     Ok(summaries)
+}
+
+async fn read_record_of(transaction: &Transaction, id: &str) -> Result<Option<RunRecord>, StorageError> {
+    let damaged = |error: CheckpointError| StorageError::Damaged { id: id.to_string(), reason: error.to_string() };
+    let text = get(transaction, RECORDS, id).await?.and_then(|record| record.as_string());
+    text.map(|text| read_record(&text)).transpose().map_err(damaged)
 }
 
 async fn get(transaction: &Transaction, from: &str, id: &str) -> Result<Option<JsValue>, StorageError> {

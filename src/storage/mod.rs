@@ -48,6 +48,8 @@ pub enum StorageError {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Amendment {
     Name(String),
+    /// Of its run.
+    Note(String),
     Test(Outcomes),
 }
 
@@ -55,6 +57,7 @@ impl Amendment {
     fn apply(self, summary: &mut CheckpointSummary, record: Option<&mut RunRecord>) -> Result<(), StorageError> {
         match self {
             Self::Name(name) => summary.name = summary::tidy_name(&name).ok_or(StorageError::Nameless)?,
+            Self::Note(note) => summary.note = summary::tidy_note(&note),
             Self::Test(outcomes) => {
                 summary.test = Some(outcomes.evaluation);
                 if let Some(record) = record {
@@ -78,7 +81,10 @@ pub trait CheckpointStore {
     /// The whole checkpoint, checked.
     async fn load(&self, id: &str) -> Result<Checkpoint, StorageError>;
 
-    /// Keeps a checkpoint, in place of one with the same id, and drops what [`retention::surplus`] names of its run and
+    /// What a checkpoint's run was, without the checkpoint's weights; none where it was not tuned here.
+    async fn record(&self, id: &str) -> Result<Option<RunRecord>, StorageError>;
+
+    /// Keeps a checkpoint with its run's note, in place of one with the same id, and drops what [`retention::surplus`] names of its run and
     /// the optimizer states that [`retention::superseded`] names.
     /// Returns the summary as it is listed from now on. Once started, a save ends whole or not at all, also if its
     /// future is dropped.
@@ -92,6 +98,16 @@ pub trait CheckpointStore {
 
     async fn rename(&self, id: &str, name: &str) -> Result<(), StorageError> {
         self.amend(id, Amendment::Name(name.to_string())).await
+    }
+
+    /// Writes a note about a run to each of its checkpoints, the newest first: that is the one whose note counts, and
+    /// that later ones take over.
+    async fn annotate(&self, run: &str, note: &str) -> Result<(), StorageError> {
+        let of_run = self.list().await?.into_iter().filter(|summary| summary.run == run);
+        for CheckpointSummary { id, .. } in of_run {
+            self.amend(&id, Amendment::Note(note.to_string())).await?;
+        }
+        Ok(())
     }
 
     async fn record_test(&self, id: &str, outcomes: Outcomes) -> Result<(), StorageError> {

@@ -42,6 +42,12 @@ pub fn superseded(summaries: &[CheckpointSummary], saved: &CheckpointSummary) ->
     older.map(|other| other.id.clone()).collect()
 }
 
+/// What the user wrote about a run, as its newest checkpoint has it; none where it has no checkpoint yet.
+pub fn note_of_run(summaries: &[CheckpointSummary], run: &str) -> Option<String> {
+    let of_run = summaries.iter().filter(|summary| summary.run == run);
+    of_run.max_by(|one, other| by_age(one, other)).map(|newest| newest.note.clone())
+}
+
 /// The best validated checkpoint of a run; of equals the earlier.
 pub fn best_of_run<'a>(summaries: &'a [CheckpointSummary], run: &str) -> Option<&'a CheckpointSummary> {
     let of_run = summaries.iter().filter(|summary| summary.run == run);
@@ -90,6 +96,8 @@ mod tests {
             clip_seconds: 2.0,
             origin: Origin::default(),
             resumable: true,
+            seconds: 0.0,
+            note: String::new(),
         }
     }
 

@@ -9,8 +9,9 @@ use crate::protocol::{CheckpointSummary, Evaluation};
 
 /// The form of `cliptune.json` that this program writes.
 const SUMMARY_FORMAT: u32 = 1;
-/// Longer names are cut: they come from files that anybody may have written.
+/// Longer names and notes are cut: they come from files that anybody may have written.
 const LONGEST_NAME: usize = 120;
+const LONGEST_NOTE: usize = 4000;
 
 /// A name without control characters and outer spaces, cut at 120 characters; none where nothing is left.
 pub fn tidy_name(name: &str) -> Option<String> {
@@ -18,6 +19,13 @@ pub fn tidy_name(name: &str) -> Option<String> {
     let cut: String = visible.trim().chars().take(LONGEST_NAME).collect();
     let cut = cut.trim_end();
     (!cut.is_empty()).then(|| cut.to_string())
+}
+
+/// A note without control characters but its lines' ends, cut at 4000 characters.
+pub fn tidy_note(note: &str) -> String {
+    let visible = |character: &char| !character.is_control() || *character == '\n';
+    let visible: String = note.replace("\r\n", "\n").chars().filter(visible).collect();
+    visible.trim().chars().take(LONGEST_NOTE).collect()
 }
 
 #[derive(Deserialize)]
@@ -68,6 +76,12 @@ mod tests {
         assert_eq!(tidy_name("  Café \u{7}日本 <script> \n").as_deref(), Some("Café 日本 <script>"));
         assert_eq!(tidy_name(" \n\t "), None);
         assert_eq!(tidy_name(&"é".repeat(500)).unwrap().chars().count(), LONGEST_NAME);
+    }
+
+    #[test]
+    fn a_note_keeps_its_lines() {
+        assert_eq!(tidy_note(" one\r\n\u{7}two\t<b>\n\n"), "one\ntwo<b>");
+        assert_eq!(tidy_note(&"é".repeat(9000)).chars().count(), LONGEST_NOTE);
     }
 
     #[test]

@@ -23,10 +23,15 @@ pub fn Header(offline: RwSignal<bool>) -> impl IntoView {
         let done = move || match view {
             View::Data => state.has_usable_data(),
             View::Tune => state.tuning.phase.with(|phase| *phase == TunePhase::Finished),
-            View::Classify | View::Models => false,
+            View::Classify | View::Models | View::Runs => false,
+        };
+        // The runs are the models' other side.
+        let current = move || match state.view.get() {
+            View::Runs => view == View::Models,
+            current => view == current,
         };
         view! {
-            <a href=view.address() class="step" class:done=done aria-current=move || (state.view.get() == view).then_some("page")>
+            <a href=view.address() class="step" class:done=done aria-current=move || current().then_some("page")>
                 {step.map(|step| view! { <span class="number" aria-hidden="true">{move || if done() { "✓" } else { step }}</span> })}
                 <span>{name}</span>
                 {move || match view {

@@ -22,6 +22,7 @@ mod models;
 mod origin;
 mod preview;
 mod published;
+mod runs;
 mod sample;
 mod settings_file;
 mod start_choice;
@@ -94,6 +95,7 @@ fn App() -> impl IntoView {
                 View::Tune => view! { <tune::TuneView/> }.into_any(),
                 View::Classify => view! { <classify::ClassifyView/> }.into_any(),
                 View::Models => view! { <models::ModelsView/> }.into_any(),
+                View::Runs => view! { <runs::RunsView/> }.into_any(),
             }}
         </main>
         <footer class="footer">
@@ -120,6 +122,7 @@ fn title(state: AppState) -> String {
         View::Tune => "Fine-tune · Cliptune".into(),
         View::Classify => "Classify · Cliptune".into(),
         View::Models => "Models · Cliptune".into(),
+        View::Runs => "Runs · Cliptune".into(),
     }
 }
 

@@ -23,7 +23,7 @@ pub fn ModelsView() -> impl IntoView {
     let has_dialog = Memo::new(move |_| state.exporting.dialog.with(Option::is_some));
     view! {
         <section class="page" aria-labelledby="models-title">
-            <div class="intro compact"><h1 id="models-title">"Models"</h1></div>
+            <ModelsTabs title="Models"/>
             <Notice tone=Tone::Error text=state.models_notice on_close=Callback::new(move |()| state.models_notice.set(None))/>
             {move || (!has_dialog.get()).then(|| view! { <PushStatus/> })}
             <OnThisDevice deleting/>
@@ -32,6 +32,21 @@ pub fn ModelsView() -> impl IntoView {
             <DeleteDialog deleting/>
             <ExportDialog/>
         </section>
+    }
+}
+
+/// The heading, and the way between the models and the runs that made them.
+#[component]
+pub fn ModelsTabs(title: &'static str) -> impl IntoView {
+    let state = AppState::get();
+    let tab = move |view: View, name: &'static str| {
+        view! { <a href=view.address() class="step" aria-current=move || (state.view.get() == view).then_some("page")>{name}</a> }
+    };
+    view! {
+        <div class="intro compact row between">
+            <h1 id="models-title">{title}</h1>
+            <nav aria-label="Models and runs">{tab(View::Models, "Models")}{tab(View::Runs, "Runs")}</nav>
+        </div>
     }
 }
 

@@ -53,7 +53,7 @@ fn chosen(input: &HtmlInputElement) -> Option<File> {
 }
 
 /// Goes out: a sentence for the user, where there is something to tell.
-fn take_over(state: AppState, mut settings: TuneSettings) -> Option<String> {
+pub fn take_over(state: AppState, mut settings: TuneSettings) -> Option<String> {
     let here = |id: &String| state.checkpoints.with_untracked(|all| all.iter().any(|checkpoint| checkpoint.id == *id));
     let missing = matches!(&settings.start, StartFrom::Checkpoint(id) if !here(id));
     if missing {

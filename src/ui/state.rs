@@ -29,10 +29,11 @@ pub enum View {
     Tune,
     Classify,
     Models,
+    Runs,
 }
 
 impl View {
-    pub const ALL: [Self; 4] = [Self::Data, Self::Tune, Self::Classify, Self::Models];
+    pub const ALL: [Self; 5] = [Self::Data, Self::Tune, Self::Classify, Self::Models, Self::Runs];
 
     pub fn address(self) -> &'static str {
         match self {
@@ -40,6 +41,7 @@ impl View {
             Self::Tune => "#fine-tune",
             Self::Classify => "#classify",
             Self::Models => "#models",
+            Self::Runs => "#runs",
         }
     }
 

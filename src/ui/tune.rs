@@ -60,6 +60,7 @@ pub fn TuneView() -> impl IntoView {
                         )))}</p>
                     </div>
                     <Notice tone=Tone::Error text=failed/>
+                    <Notice tone=Tone::Warning text=state.tuning.notice on_close=Callback::new(move |()| state.tuning.notice.set(None))/>
                     <SettingsForm/>
                     <div class="start">
                         {move || blocked_by_data().map(|sentence| view! {

@@ -119,6 +119,8 @@ pub struct Tuning {
     pub editing: RwSignal<bool>,
     /// What the run is called.
     pub run_name: RwSignal<String>,
+    /// What could not be taken over of an older run's settings.
+    pub notice: RwSignal<Option<String>>,
     asked: Asked,
     pending: StoredValue<Vec<TuneEvent>>,
     timer: StoredValue<Option<Timeout>, LocalStorage>,
@@ -137,6 +139,7 @@ impl Tuning {
             strategy_chosen: RwSignal::new(false),
             editing: RwSignal::new(false),
             run_name: RwSignal::default(),
+            notice: RwSignal::new(None),
             asked,
             pending: StoredValue::new(Vec::new()),
             timer: StoredValue::new_local(None),

@@ -1,19 +1,6 @@
 //! Numbers -> the words that people read.
 
-pub use crate::dataset::words::{count, counted};
-
-/// 0.948 -> `94.8%`.
-pub fn percent(share: f32) -> String {
-    format!("{:.1}%", f64::from(share) * 100.0)
-}
-
-/// 2070000 -> `2.1 million`.
-pub fn magnitude(number: usize) -> String {
-    match number {
-        1_000_000.. => format!("{:.1} million", number as f64 / 1e6),
-        _ => count(number),
-    }
-}
+pub use crate::dataset::words::{count, counted, duration, magnitude, percent};
 
 /// Bytes in decimal units.
 pub fn size(bytes: u64) -> String {
@@ -22,16 +9,6 @@ pub fn size(bytes: u64) -> String {
         1_000_000.. => format!("{:.1} MB", bytes as f64 / 1e6),
         0 => "0 kB".into(),
         _ => format!("{:.0} kB", (bytes as f64 / 1e3).max(1.0)),
-    }
-}
-
-/// Seconds as a person says them: `1 h 5 min`, `3 min 20 s`, `12 s`.
-pub fn duration(seconds: f64) -> String {
-    let whole = seconds.max(0.0).round() as u64;
-    match whole {
-        3600.. => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
-        60.. => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{whole} s"),
     }
 }
 

@@ -155,6 +155,14 @@ export class CliptunePage {
     );
   }
 
+  /** The runs, with their comparison. */
+  async showRuns() {
+    await this.go("models");
+    await this.page.locator('.intro a[href="#runs"]').click();
+    await this.by("run-row").first().waitFor({ timeout: MINUTE });
+    await this.by("result-row").first().waitFor({ timeout: MINUTE });
+  }
+
   row(id) {
     return this.page.locator(`[data-testid=checkpoint-row][data-id="${id}"]`);
   }

@@ -6,7 +6,7 @@ use cliptune::model::config::ModelSize;
 use cliptune::protocol::{EpochReport, Evaluation, Origin};
 use cliptune::storage::checkpoint::{NamedFile, Stranger};
 use cliptune::storage::preprocessor::preprocessor_json;
-use cliptune::storage::{Checkpoint, Normalisation};
+use cliptune::storage::{Checkpoint, CheckpointStore, Normalisation};
 use cliptune::train::record::{self, Manifest, ManifestVideo, Outcomes, Progress, RunRecord, StepRecord};
 use cliptune::train::settings::TuneSettings;
 use safetensors::Dtype;
@@ -74,6 +74,25 @@ pub fn unfinished(mut checkpoint: Checkpoint, state: usize) -> Checkpoint {
     checkpoint.training = Some(FileSource::from_bytes(noise(state, epoch as u64 + 100)));
     checkpoint.summary.resumable = true;
     checkpoint
+}
+
+/// What is written about a run goes to all of its checkpoints and on to those that follow, and to no other run's.
+pub async fn notes_outlive_checkpoints(store: &impl CheckpointStore) {
+    for (run, epoch) in [("run", 1), ("other", 1), ("run", 2)] {
+        store.save(&unfinished(checkpoint(run, epoch, None, 10).await, 10)).await.unwrap();
+    }
+    store.annotate("run", " Flipped clips\r\nhurt here <b> ").await.unwrap();
+    for epoch in 3..=9 {
+        store.save(&unfinished(checkpoint("run", epoch, None, 10).await, 10)).await.unwrap();
+    }
+    for summary in store.list().await.unwrap() {
+        let expected = if summary.run == "run" { "Flipped clips\nhurt here <b>" } else { "" };
+        assert_eq!(summary.note, expected, "{}", summary.id);
+        let loaded = store.load(&summary.id).await.unwrap();
+        assert_eq!((loaded.summary.note.as_str(), loaded.record.is_some()), (expected, true), "{}", summary.id);
+    }
+    store.annotate("run", "").await.unwrap();
+    assert!(store.list().await.unwrap().iter().all(|summary| summary.note.is_empty()));
 }
 
 /// Two checkpoints are the same, byte for byte.

@@ -8,6 +8,7 @@ mod checkpoints;
 mod classifying;
 mod fine_tuning;
 mod folders;
+mod runs;
 mod settings;
 
 use std::cell::{Cell, RefCell};
@@ -193,6 +194,11 @@ impl Engine {
             Command::WriteSettings { settings } => self.write_settings(job, &settings),
             Command::ReadSettings { settings } => self.read_settings(job, &settings, files).await,
             Command::AskFit { start, batch } => self.ask_fit(job, &start, batch).await,
+            Command::ListRuns => self.list_runs(job).await,
+            Command::CompareRuns { runs, along } => self.compare_runs(job, &runs, along).await,
+            Command::NoteRun { run, note } => self.note_run(&run, &note).await,
+            Command::ExportRun { run, file } => self.export_run(job, &run, file).await,
+            Command::RunSettings { run } => self.run_settings(job, &run).await,
             Command::Classify { checkpoint, top, .. } => {
                 self.classify(job, &checkpoint, files.into_iter().flatten().collect(), top).await
             }

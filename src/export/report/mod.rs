@@ -9,6 +9,7 @@ mod results;
 use results::results;
 pub(super) use results::{row, table};
 
+use super::dates::date;
 use super::facts;
 use super::history::{Entry, Logged, history};
 use crate::dataset::Split;
@@ -66,7 +67,7 @@ fn head(page: &mut Markup, checkpoint: &Checkpoint, config: &VideoMaeConfig) {
         let plain = |text: &str| text.to_string();
         let provenance = facts::provenance(summary, checkpoint.record.is_some(), plain, plain);
         page.leaf("p", &[("class", "quiet")], &provenance);
-        if let Some(date) = date(summary.created) {
+        if let Some((date, _)) = date(summary.created) {
             page.leaf("p", &[("class", "quiet")], &format!("Saved on {date}."));
         }
     });
@@ -162,47 +163,5 @@ fn data(page: &mut Markup, record: &RunRecord) {
     if recordings > 0 {
         let recordings = counted(recordings, "recording", "recordings");
         page.leaf("p", &[("class", "quiet")], &format!("Clips of one recording are in one split: {recordings}."));
-    }
-}
-
-/// The day of so many milliseconds since 1970 (UTC), `2026-11-21`; none where it is no time. Source: Howard Hinnant,
-/// chrono-Compatible Low-Level Date Algorithms, civil_from_days.
-fn date(milliseconds: f64) -> Option<String> {
-    // The years 1970 to 9999.
-    if !(0.0..253_402_300_800_000.0).contains(&milliseconds) {
-        return None;
-    }
-    let days = (milliseconds / 86_400_000.0) as u64 + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
-    // Months from March on, so that a leap day is the last.
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let (month, later) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    Some(format!("{:04}-{month:02}-{day:02}", era * 400 + year + later))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn days_are_those_of_the_calendar() {
-        let day = |days: f64| date(days * 86_400_000.0).unwrap();
-        // From `date -u -d @… +%F`.
-        let days = [0.0, 58.0, 59.0, 789.0, 11_016.0, 20_778.999_99, 47_540.0, 47_541.0];
-        let expected = [
-            "1970-01-01",
-            "1970-02-28",
-            "1970-03-01",
-            "1972-02-29",
-            "2000-02-29",
-            "2026-11-21",
-            "2100-02-28",
-            "2100-03-01",
-        ];
-        assert_eq!(days.map(day), expected);
-        assert!([f64::NAN, -1.0, f64::INFINITY, 1e18].into_iter().all(|time| date(time).is_none()));
     }
 }
