@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::labelling::Labelling;
 use crate::dataset::{Catalogue, Split, Unusable};
+use crate::train::pretraining::settings::PretrainSettings;
 use crate::train::settings::{StartFrom, TuneSettings};
 
 /// Numbers a job; chosen by the page, one up for each request.
@@ -63,6 +64,9 @@ pub enum Command {
     /// Fine-tune on the imported folder, keeping at most `disk` bytes of decoded clips on disk until the page is closed.
     /// Answers: a stream of [`TuneEvent`]s.
     Tune { settings: TuneSettings, disk: u64 },
+    /// Pre-train on the imported folder's videos, labelled or not. Answers: [`TuneEvent`]s without accuracies, and an
+    /// [`Event::Reconstructed`] now and then. Paused, stopped and cancelled as `Tune` is.
+    Pretrain { settings: PretrainSettings, disk: u64 },
     /// Goes on with the run of a checkpoint where it stood, on the same imported folder. Answers: as for `Tune`.
     Resume { checkpoint: String, disk: u64 },
     /// Holds the fine-tuning job `job` after its current step, or lets it go on.
@@ -129,6 +133,8 @@ pub enum Event {
         path: String,
     },
     Tune(TuneEvent),
+    /// A clip's frames as they are, as the encoder sees them, and as the model fills them in: three rows of one picture.
+    Reconstructed(Picture),
     Checkpoints(Vec<CheckpointSummary>),
     Exported {
         file_name: String,
@@ -296,7 +302,7 @@ pub struct DecodedOnDisk {
     pub refused: bool,
 }
 
-/// What a fine-tuning job tells while it runs.
+/// What a fine-tuning or pre-training job tells while it runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum TuneEvent {
     Started {
@@ -407,9 +413,6 @@ pub struct CheckpointSummary {
     /// Whether the run can go on from here: its optimizer's state is kept.
     #[serde(default)]
     pub resumable: bool,
-    /// How long the run took up to here, without pauses; 0 where nobody looked at the clock.
-    #[serde(default)]
-    pub seconds: f64,
     /// What the user wrote about its run; the same for all checkpoints of one.
     #[serde(default)]
     pub note: String,

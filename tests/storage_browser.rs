@@ -97,7 +97,7 @@ async fn make_version_1(name: &str, kept: &Checkpoint) {
     });
     let database = request.await.unwrap();
     let mut summary = serde_json::to_value(&kept.summary).unwrap();
-    for unknown in ["origin", "resumable", "seconds", "note"] {
+    for unknown in ["origin", "resumable", "note"] {
         summary.as_object_mut().unwrap().remove(unknown).unwrap();
     }
     let summary = serde_json::json!({ "format": 1, "summary": summary }).to_string();

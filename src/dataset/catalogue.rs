@@ -81,7 +81,7 @@ impl Catalogue {
         }
         let mut found = listing.found.clone();
         found.balance = balance(&classes);
-        Self { classes, videos, unusable_count: unusable.len(), unusable, warnings, blocked, found }
+        Self { classes, videos, unusable_count: unusable.len(), unusable, warnings, blocked, learnable: 0, found }
     }
 
     /// Without what a page cannot show at once.

@@ -43,8 +43,10 @@ pub struct Catalogue {
     pub unusable_count: usize,
     /// About the data as a whole, such as a class with a single video.
     pub warnings: Vec<Warning>,
-    /// Why nothing can be trained on this folder, where that is so; a sentence.
+    /// Why nothing can be fine-tuned on this folder, where that is so; a sentence.
     pub blocked: Option<String>,
+    /// Videos to learn from without their labels, whatever those are: all but the unusable and those held out.
+    pub learnable: usize,
     pub found: Found,
 }
 

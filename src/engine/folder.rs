@@ -65,7 +65,9 @@ impl Folder {
     }
 
     fn of(listing: Rc<Listing>, contents: Rc<Contents>, checks: &Checks) -> Self {
-        Self { catalogue: Catalogue::new(&listing, checks), listing, contents }
+        let mut folder = Self { catalogue: Catalogue::new(&listing, checks), listing, contents };
+        folder.catalogue.learnable = folder.without_labels().len();
+        folder
     }
 
     pub fn contents(&self) -> &Rc<Contents> {
@@ -74,7 +76,18 @@ impl Folder {
 
     /// What the folder holds as far as its files were looked into.
     pub fn report(&self) -> Catalogue {
-        Catalogue::new(&self.listing, &self.contents.checks())
+        self.usable().catalogue
+    }
+
+    /// The videos to learn from without labels, labelled or not: all but those that cannot be used and those that are held
+    /// out from training. Nothing is held out where there are no classes to tell apart.
+    pub fn without_labels(&self) -> Vec<String> {
+        let has_classes = self.catalogue.classes.len() > 1;
+        let held_out = self.catalogue.videos.iter().filter(|video| has_classes && video.split != Split::Train);
+        let held_out: HashSet<&str> = held_out.map(|video| video.path.as_str()).collect();
+        let checks = self.contents.checks();
+        let usable = |path: &String| !matches!(checks.probes.get(path), Some(Err(_)));
+        self.contents.videos().into_iter().filter(|path| !held_out.contains(path.as_str()) && usable(path)).collect()
     }
 
     /// Without the videos that are known to be unusable.

@@ -1,10 +1,9 @@
 //! The pre-training job: a folder of videos, labelled or not, and settings -> a checkpoint that fine-tuning starts from.
 //!
-//! Comes in: an imported [`Folder`], [`PretrainSettings`], a device, a store. Goes out: [`PretrainEvent`]s, and one
-//! checkpoint that is replaced as the run goes on. Videos that a labelled folder holds out for validation and test are
-//! never looked at. Never touches the page.
+//! Comes in: an imported folder, [`PretrainSettings`], a device, a store. Goes out: [`PretrainEvent`]s, and one checkpoint
+//! that is replaced as the run goes on. Videos that a labelled folder holds out for validation and test are never looked
+//! at. Never touches the page.
 
-use std::collections::HashSet;
 use std::rc::Rc;
 
 use burn::module::Module;
@@ -15,27 +14,28 @@ use rand_chacha::ChaCha8Rng;
 use super::brake::Brake;
 use super::clock::{self, Breath};
 use super::contents::Contents;
-use super::folder::{Folder, unusable};
+use super::folder::unusable;
 use super::loaded::{IMAGENET, OpenError, clip_shape, lacking};
 use super::starter;
 use super::tuning::Workplace;
-use crate::dataset::{Split, Unusable};
+use crate::dataset::Unusable;
 use crate::model::config::VideoMaeConfig;
 use crate::model::masking::TubeMasking;
 use crate::model::pretraining::PretrainingModel;
 use crate::model::pretraining::config::{DecoderConfig, for_size};
 use crate::model::weights::names::expected_for_pretraining;
 use crate::model::weights::{self, WeightsError, compare_with};
-use crate::protocol::{CheckpointSummary, Origin, RANDOM_WEIGHTS};
+use crate::protocol::{CheckpointSummary, EpochReport, Origin, RANDOM_WEIGHTS};
 use crate::storage::checkpoint::WEIGHTS;
 use crate::storage::preprocessor::{preprocessor_json, read_preprocessor};
 use crate::storage::{Checkpoint, CheckpointError, CheckpointStore, Normalisation, StorageError};
 use crate::tensors::NumberFormat;
 use crate::train::feed::ClipSource;
-use crate::train::pretraining::events::PretrainEvent;
+use crate::train::pretraining::events::{PretrainEpoch, PretrainEvent};
 use crate::train::pretraining::reconstruction::reconstruct;
 use crate::train::pretraining::run::{self, Moment, Observer, PretrainError, Run};
 use crate::train::pretraining::settings::PretrainSettings;
+use crate::train::record::{self, Manifest, Progress, RunRecord, StepRecord};
 use crate::train::run::TuneError;
 use crate::train::settings::StartFrom;
 use crate::video::clip::{Clip, ClipLoader, ClipShape, View};
@@ -43,6 +43,7 @@ use crate::video::views::TestView;
 
 /// Epochs of a small folder are short: the checkpoint is not written, and no picture made, more often than this.
 const SECONDS_BETWEEN_CHECKPOINTS: f64 = 30.0;
+const SECONDS_BETWEEN_PICTURES: f64 = 3.0;
 
 /// Why a pre-training job ended before its time; each a sentence.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +70,7 @@ pub async fn pretrain<Store: CheckpointStore>(
     if let Some((_, sentence)) = settings.problems().into_iter().next() {
         return Err(PretrainJobError::Settings(sentence));
     }
-    let paths = videos(place.folder);
+    let paths = place.folder.without_labels();
     if paths.is_empty() {
         return Err(PretrainJobError::NoVideos);
     }
@@ -80,16 +81,33 @@ pub async fn pretrain<Store: CheckpointStore>(
     let numbers: Vec<usize> = (0..paths.len()).collect();
     let loader = ClipLoader::with_disk(shape, settings.clip_seconds, place.disk.clone());
     let source = FolderVideos { contents: place.folder.contents(), paths, loader };
+    let (masking_settings, tuning_settings) = settings.recorded();
+    let record = RunRecord {
+        format: record::FORMAT,
+        settings: tuning_settings,
+        pretraining: Some(masking_settings),
+        data: Manifest::unlabelled(&source.paths),
+        origin,
+        steps_per_epoch: run::steps_per_epoch(settings, numbers.len()),
+        progress: Progress::default(),
+        steps: Vec::new(),
+        epochs: Vec::new(),
+        validation: None,
+        test: None,
+    };
+    let run_id = format!("run-{:.0}", clock::seconds() * 1e3);
     let mut keeper = Keeper {
-        id: format!("run-{:.0}", clock::seconds() * 1e3),
+        id: format!("{run_id}-pretrained"),
+        run_id,
         saved: None,
+        pictured: None,
         shown: None,
         hidden: masking.draw(&mut ChaCha8Rng::seed_from_u64(settings.seed)),
         settings,
         config: &config,
         shape: &shape,
         preprocessor: preprocessor_json(shape.height, shape.width, normalisation),
-        origin,
+        record,
         source: &source,
         store: place.store,
         device: place.device,
@@ -100,15 +118,6 @@ pub async fn pretrain<Store: CheckpointStore>(
     let run = Run { settings, videos: &numbers, source: &source, shape: &shape, grid: config.grid(), device: &device };
     run::pretrain(run, model, None, &mut keeper).await?;
     Ok(keeper.saved.map(|_| keeper.id))
-}
-
-/// The folder's videos but for those that cannot be used and those held out from training.
-fn videos(folder: &Folder) -> Vec<String> {
-    let held_out = folder.catalogue.videos.iter().filter(|video| video.split != Split::Train);
-    let held_out: HashSet<&str> = held_out.map(|video| video.path.as_str()).collect();
-    let checks = folder.contents().checks();
-    let usable = |path: &String| !matches!(checks.probes.get(path), Some(Err(_)));
-    folder.contents().videos().into_iter().filter(|path| !held_out.contains(path.as_str()) && usable(path)).collect()
 }
 
 /// What a run starts from.
@@ -191,8 +200,10 @@ impl ClipSource for FolderVideos<'_> {
 /// Watches a run for a job: keeps its checkpoint, makes its pictures, and passes its events on.
 struct Keeper<'a, Store, Report> {
     id: String,
-    /// When the checkpoint was last written, in seconds.
+    run_id: String,
+    /// When the checkpoint was last written and the last picture made, in seconds.
     saved: Option<f64>,
+    pictured: Option<f64>,
     /// The clip of the pictures: the middle of the first video that opens.
     shown: Option<Clip>,
     /// What of it is hidden.
@@ -201,7 +212,7 @@ struct Keeper<'a, Store, Report> {
     config: &'a VideoMaeConfig,
     shape: &'a ClipShape,
     preprocessor: String,
-    origin: Origin,
+    record: RunRecord,
     source: &'a FolderVideos<'a>,
     store: &'a Store,
     device: &'a Device,
@@ -215,7 +226,7 @@ impl<Store: CheckpointStore, Report: FnMut(PretrainEvent)> Keeper<'_, Store, Rep
         CheckpointSummary {
             id: self.id.clone(),
             name: self.settings.name.clone(),
-            run: self.id.clone(),
+            run: self.run_id.clone(),
             created: clock::seconds() * 1e3,
             epoch: moment.progress.epoch,
             labels: Vec::new(),
@@ -227,14 +238,14 @@ impl<Store: CheckpointStore, Report: FnMut(PretrainEvent)> Keeper<'_, Store, Rep
             frames: self.config.num_frames,
             image_size: self.config.image_size.height_width()[0],
             clip_seconds: self.settings.clip_seconds,
-            origin: self.origin.clone(),
+            origin: self.record.origin.clone(),
             resumable: false,
-            seconds: 0.0,
             note: String::new(),
         }
     }
 
     async fn keep(&mut self, moment: &Moment<'_>) -> Result<(), PretrainError> {
+        self.record.progress = moment.progress;
         let weights = |error: WeightsError| PretrainError::from(TuneError::from(error));
         let wrong = |error: &dyn std::fmt::Display| TuneError::Storage(error.to_string());
         let file = weights::save(moment.model, self.config, NumberFormat::F32).await.map_err(weights)?;
@@ -243,7 +254,7 @@ impl<Store: CheckpointStore, Report: FnMut(PretrainEvent)> Keeper<'_, Store, Rep
             config: serde_json::to_string_pretty(self.config).map_err(|error| wrong(&error))?,
             preprocessor: self.preprocessor.clone(),
             weights: vec![(WEIGHTS.to_string(), file)],
-            record: None,
+            record: Some(self.record.clone()),
             training: None,
         };
         let saved = self.store.save(&checkpoint).await.map_err(|error| wrong(&error))?;
@@ -270,17 +281,36 @@ impl<Store: CheckpointStore, Report: FnMut(PretrainEvent)> Keeper<'_, Store, Rep
 
 impl<Store: CheckpointStore, Report: FnMut(PretrainEvent)> Observer for Keeper<'_, Store, Report> {
     fn event(&mut self, event: PretrainEvent) {
+        match &event {
+            PretrainEvent::Step(step) => self.record.steps.push(StepRecord {
+                epoch: step.epoch,
+                loss: step.loss,
+                accuracy: 0.0,
+                learning_rate: step.learning_rate,
+                gradient_norm: step.gradient_norm,
+            }),
+            PretrainEvent::Epoch(PretrainEpoch { epoch, loss }) => self.record.epochs.push(EpochReport {
+                epoch: *epoch,
+                train_loss: *loss,
+                train_accuracy: 0.0,
+                validation: None,
+            }),
+            _ => {}
+        }
         (self.report)(event);
     }
 
     async fn checkpoint(&mut self, moment: Moment<'_>) -> Result<(), PretrainError> {
-        let recent = self.saved.is_some_and(|saved| self.now() - saved < SECONDS_BETWEEN_CHECKPOINTS);
-        if recent && moment.unfinished && !self.should_stop() {
-            return Ok(());
+        let last = !moment.unfinished || self.should_stop();
+        let due = |past: Option<f64>, pause| last || past.is_none_or(|past| clock::seconds() - past > pause);
+        if due(self.saved, SECONDS_BETWEEN_CHECKPOINTS) {
+            self.keep(&moment).await?;
+            self.saved = Some(self.now());
         }
-        self.keep(&moment).await?;
-        self.show(moment.model).await?;
-        self.saved = Some(self.now());
+        if due(self.pictured, SECONDS_BETWEEN_PICTURES) {
+            self.show(moment.model).await?;
+            self.pictured = Some(self.now());
+        }
         Ok(())
     }
 

@@ -3,7 +3,6 @@
 //! Comes in: an imported [`Folder`], [`TuneSettings`] or a checkpoint's id, a device, a store. Goes out:
 //! [`TuneEvent`]s, and a checkpoint after each epoch and when the user stops. Never touches the page.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
@@ -102,6 +101,7 @@ pub async fn tune<Store: CheckpointStore>(
     let record = RunRecord {
         format: record::FORMAT,
         settings: settings.clone(),
+        pretraining: None,
         data,
         origin,
         steps_per_epoch: steps_per_epoch(settings, clips),
@@ -112,7 +112,7 @@ pub async fn tune<Store: CheckpointStore>(
         test: None,
     };
     let run_id = format!("run-{:.0}", clock::seconds() * 1e3);
-    go(place, loaded, Story { run_id, record, best_id: String::new(), seconds: 0.0 }, None, report).await
+    go(place, loaded, record, run_id, String::new(), None, report).await
 }
 
 /// Goes on with the run of a checkpoint, as if it had never stopped. Goes out: the id of the run's best checkpoint.
@@ -153,8 +153,7 @@ pub async fn resume<Store: CheckpointStore>(
     let run_id = checkpoint.summary.run.clone();
     let (best_id, best) = best_of(&place, &run_id, record.progress).await?.unzip();
     let resumption = Resumption { progress: record.progress, optimizer, best };
-    let story = Story { run_id, record, best_id: best_id.unwrap_or_default(), seconds: checkpoint.summary.seconds };
-    go(place, loaded, story, Some(resumption), report).await
+    go(place, loaded, record, run_id, best_id.unwrap_or_default(), Some(resumption), report).await
 }
 
 /// Whether a run can have this record: anybody may have written it.
@@ -180,24 +179,16 @@ async fn best_of<Store: CheckpointStore>(
     Ok(Some((summary.id.clone(), Best { model, validation: summary.validation })))
 }
 
-/// A run up to where it begins or goes on.
-struct Story {
-    run_id: String,
-    record: RunRecord,
-    best_id: String,
-    /// That it took so far.
-    seconds: f64,
-}
-
 async fn go<Store: CheckpointStore>(
     place: Workplace<'_, Store>,
     loaded: LoadedModel,
-    story: Story,
+    record: RunRecord,
+    run_id: String,
+    best_id: String,
     resumption: Option<Resumption>,
     report: impl FnMut(TuneEvent),
 ) -> Result<String, JobError> {
     let LoadedModel { model, config, normalisation, shape, clip_seconds } = loaded;
-    let Story { run_id, record, best_id, seconds } = story;
     let settings = record.settings.clone();
     let classes = record.data.classes.clone();
     let best = resumption.as_ref().and_then(|resumption| resumption.best.as_ref());
@@ -206,8 +197,6 @@ async fn go<Store: CheckpointStore>(
         best: best.map(|best| best.validation),
         preprocessor: preprocessor_json(shape.height, shape.width, normalisation),
         breath: Breath::default(),
-        begun: clock::seconds() - seconds,
-        held: Cell::new(0.0),
         run_id,
         record,
         config: &config,
@@ -247,10 +236,6 @@ struct Keeper<'a, Store, Report> {
     brake: Rc<Brake>,
     report: Report,
     breath: Breath,
-    /// When the run would have begun, had it never been left, in seconds.
-    begun: f64,
-    /// Seconds that the user held it.
-    held: Cell<f64>,
     best_id: String,
     best: Option<Option<Evaluation>>,
 }
@@ -275,7 +260,6 @@ impl<Store, Report> Keeper<'_, Store, Report> {
             clip_seconds: self.record.settings.clip_seconds,
             origin: self.record.origin.clone(),
             resumable: moment.unfinished,
-            seconds: clock::seconds() - self.begun - self.held.get(),
             note: String::new(),
         }
     }
@@ -384,9 +368,7 @@ impl<Store: CheckpointStore, Report: FnMut(TuneEvent)> Observer for Keeper<'_, S
     }
 
     async fn breathe(&self) {
-        let from = self.now();
         self.brake.released().await;
-        self.held.set(self.held.get() + self.now() - from);
         self.breath.take().await;
     }
 

@@ -21,7 +21,7 @@ pub fn card(checkpoint: &Checkpoint, config: &VideoMaeConfig) -> String {
     let summary = &checkpoint.summary;
     section(&mut card, &format!("# {}\n", escaped(&summary.name)));
     section(&mut card, &(facts::model(summary, config) + "\n"));
-    section(&mut card, &(facts::provenance(summary, checkpoint.record.is_some(), escaped, code) + "\n"));
+    section(&mut card, &(facts::provenance(summary, checkpoint.tuned().is_some(), escaped, code) + "\n"));
     if !summary.note.is_empty() {
         let lines: Vec<String> = summary.note.lines().map(escaped).collect();
         section(&mut card, &format!("## Notes\n\n{}\n", lines.join("\n\n")));
@@ -30,7 +30,7 @@ pub fn card(checkpoint: &Checkpoint, config: &VideoMaeConfig) -> String {
         let labels: Vec<String> = summary.labels.iter().map(|label| escaped(label)).collect();
         section(&mut card, &format!("## Classes\n\n{}\n", labels.join(", ")));
     }
-    if let Some(record) = &checkpoint.record {
+    if let Some(record) = checkpoint.tuned() {
         section(&mut card, &data(record));
         section(&mut card, &settings(record));
         section(&mut card, &epochs(record));
@@ -149,7 +149,7 @@ fn usage(checkpoint: &Checkpoint) -> String {
             "```python\nfrom transformers import pipeline\n\nclassify = pipeline(\"video-classification\", model=\"FOLDER\")\nprint(classify(\"clip.mp4\"))\n```\n\n",
         );
     }
-    if checkpoint.record.is_some() {
+    if checkpoint.tuned().is_some() {
         text.push_str("`train.py` goes on with the run on any machine: `python train.py --data FOLDER`, or `torchrun --nproc_per_node=8 train.py --data FOLDER`.\n\n");
     }
     text.push_str("In a browser, without an upload: import the folder or its zip in Cliptune.\n");

@@ -9,6 +9,7 @@ use crate::dataset::words::count;
 use crate::model::config::VideoMaeConfig;
 use crate::protocol::{CheckpointSummary, RANDOM_WEIGHTS};
 use crate::train::augmentation::{ColourJitter, GUIDE_SIDE};
+use crate::train::pretraining::settings::Masking;
 use crate::train::record::RunRecord;
 use crate::train::settings::{ClassWeights, Metric, SchedulerType, Strategy, TuneSettings};
 
@@ -73,6 +74,10 @@ pub fn settings(record: &RunRecord) -> Vec<(&'static str, String)> {
         ("clip length", format!("{:.3} s", settings.clip_seconds)),
         ("seed", settings.seed.to_string()),
     ];
+    if let Some(Masking { mask_ratio, norm_pix_loss }) = record.pretraining {
+        facts.push(("hidden share", mask_ratio.to_string()));
+        facts.push(("reconstructs", if norm_pix_loss { "normalised patches" } else { "pixels" }.to_string()));
+    }
     facts.extend(unusual(settings));
     facts
 }

@@ -58,6 +58,8 @@ pub async fn files(checkpoint: &Checkpoint, numbers: Numbers) -> Result<Vec<Name
     }
     if let Some(record) = &checkpoint.record {
         files.push(text(RECORD, record_json(record)?));
+    }
+    if let Some(record) = checkpoint.tuned() {
         files.push(text(TRAINER_STATE, trainer_state::trainer_state(record)));
         files.push(text(TRAIN, include_str!("train.py").to_string()));
     }

@@ -41,7 +41,7 @@ pub struct Checkpoint {
     pub preprocessor: String,
     /// The files that hold the weights, as they came.
     pub weights: Vec<NamedFile>,
-    /// What the run was; none where the model was not tuned here.
+    /// What the run was; none where the model was not trained here.
     pub record: Option<RunRecord>,
     /// The optimizer's state, where the run can go on from here.
     pub training: Option<FileSource>,
@@ -136,7 +136,6 @@ impl Checkpoint {
             clip_seconds: GUIDE_CLIP_SECONDS,
             origin: stranger.origin.clone(),
             resumable: training.is_some(),
-            seconds: 0.0,
             note: String::new(),
         };
         if summary.origin.licence.is_none() {
@@ -162,6 +161,11 @@ impl Checkpoint {
         files.extend(self.weights.iter().cloned());
         files.extend(self.training.clone().map(|state| (TRAINING_STATE.to_string(), state)));
         Ok(files)
+    }
+
+    /// The run that fine-tuned it; none where it was only pre-trained, or made elsewhere.
+    pub fn tuned(&self) -> Option<&RunRecord> {
+        self.record.as_ref().filter(|record| record.pretraining.is_none())
     }
 
     /// The index of its weights.
@@ -202,9 +206,6 @@ fn adopt(summary: &mut CheckpointSummary, told: CheckpointSummary) {
     summary.test = told.test;
     summary.best = told.best;
     summary.note = tidy_note(&told.note);
-    if told.seconds.is_finite() && told.seconds > 0.0 {
-        summary.seconds = told.seconds;
-    }
     if told.clip_seconds > 0.0 && told.clip_seconds <= LONGEST_CLIP_SECONDS {
         summary.clip_seconds = told.clip_seconds;
     }

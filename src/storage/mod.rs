@@ -81,7 +81,7 @@ pub trait CheckpointStore {
     /// The whole checkpoint, checked.
     async fn load(&self, id: &str) -> Result<Checkpoint, StorageError>;
 
-    /// What a checkpoint's run was, without the checkpoint's weights; none where it was not tuned here.
+    /// What a checkpoint's run was, without the checkpoint's weights; none where it was not trained here.
     async fn record(&self, id: &str) -> Result<Option<RunRecord>, StorageError>;
 
     /// Keeps a checkpoint with its run's note, in place of one with the same id, and drops what [`retention::surplus`] names of its run and

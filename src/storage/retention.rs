@@ -96,7 +96,6 @@ mod tests {
             clip_seconds: 2.0,
             origin: Origin::default(),
             resumable: true,
-            seconds: 0.0,
             note: String::new(),
         }
     }

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::pretraining::settings::Masking;
 use super::settings::TuneSettings;
 use crate::dataset::{Catalogue, Part, Split, named};
 use crate::protocol::{EpochReport, Evaluation, Origin};
@@ -17,7 +18,12 @@ pub const FORMAT: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
     pub format: u32,
+    /// Of pre-training those that fine-tuning has as well.
     pub settings: TuneSettings,
+    /// What only pre-training has; none where the run was fine-tuning. A pre-training run's steps and epochs have losses of
+    /// reconstruction, and accuracies that mean nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pretraining: Option<Masking>,
     pub data: Manifest,
     /// What the run started from.
     pub origin: Origin,
@@ -155,6 +161,18 @@ impl Manifest {
         Self { classes: catalogue.labels(), videos: videos.collect() }
     }
 
+    /// Videos that are learnt from whatever they show.
+    pub fn unlabelled(paths: &[String]) -> Self {
+        let video = |path: &String| ManifestVideo {
+            path: path.clone(),
+            part: None,
+            label: 0,
+            split: Split::Train,
+            group: None,
+        };
+        Self { classes: Vec::new(), videos: paths.iter().map(video).collect() }
+    }
+
     /// How the data differ from another run's, as a sentence; none where they are the same.
     pub fn difference(&self, other: &Self) -> Option<String> {
         if self.classes != other.classes {
@@ -265,6 +283,7 @@ mod tests {
         let record = RunRecord {
             format: FORMAT,
             settings: TuneSettings { learning_rate: 3.7e-5, ..TuneSettings::for_size(ModelSize::Micro) },
+            pretraining: Some(Masking { mask_ratio: 0.1, norm_pix_loss: true }),
             data: manifest(),
             origin: Origin { source: "somewhere".into(), revision: Some("abc".into()), licence: None },
             steps_per_epoch: 3,

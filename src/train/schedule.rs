@@ -18,6 +18,11 @@ impl Schedule {
         Self { kind: SchedulerType::Linear, peak, warmup_steps, total_steps }
     }
 
+    /// As the paper pre-trains: a cosine after the warm-up (VideoMAE, appendix, pre-training setting).
+    pub fn cosine(peak: f64, warmup_ratio: f64, total_steps: usize) -> Self {
+        Self { kind: SchedulerType::Cosine, ..Self::new(peak, warmup_ratio, total_steps) }
+    }
+
     /// The schedule that a run of so many steps was given.
     pub fn of(settings: &TuneSettings, total_steps: usize) -> Self {
         let schedule = Self::new(settings.learning_rate, settings.warmup_ratio, total_steps);

@@ -230,7 +230,10 @@ fn Findings(catalogue: Arc<Catalogue>) -> impl IntoView {
     view! {
         <div class="totals">
             <p class="sentence">
-                {counted(catalogue.count(), "video", "videos")}" in "{counted(catalogue.classes.len(), "class", "classes")}
+                {match catalogue.classes.len() {
+                    0 => counted(catalogue.learnable, "video without a label", "videos without labels"),
+                    classes => format!("{} in {}", counted(catalogue.count(), "video", "videos"), counted(classes, "class", "classes")),
+                }}
                 {Signal::derive(move || match state.folder_name.get() {
                     name if name.is_empty() => name,
                     name => format!(", from “{name}”"),
@@ -240,6 +243,12 @@ fn Findings(catalogue: Arc<Catalogue>) -> impl IntoView {
         </div>
         <p class="quiet found" data-testid="found">{[&found.labels, &found.splits, &found.balance].map(String::as_str).join(" ")}</p>
         <Notice tone=Tone::Blocked text=catalogue.blocked.clone()/>
+        {(catalogue.blocked.is_some() && catalogue.learnable > 0).then(|| view! {
+            <div class="without-labels">
+                <p>{counted(catalogue.learnable, "video here needs", "videos here need")}" no label to be learnt from: what a model learns of them is a start for fine-tuning on a folder with labels."</p>
+                <button type="button" class="secondary" data-testid="to-pretraining" on:click=move |_| state.go(View::Pretrain)>"Learn without labels"</button>
+            </div>
+        })}
         {catalogue.warnings.iter().map(warning).collect_view()}
     }
 }

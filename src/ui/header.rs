@@ -23,11 +23,12 @@ pub fn Header(offline: RwSignal<bool>) -> impl IntoView {
         let done = move || match view {
             View::Data => state.has_usable_data(),
             View::Tune => state.tuning.phase.with(|phase| *phase == TunePhase::Finished),
-            View::Classify | View::Models | View::Runs => false,
+            View::Pretrain | View::Classify | View::Models | View::Runs => false,
         };
-        // The runs are the models' other side.
+        // Those without a place here belong to another.
         let current = move || match state.view.get() {
             View::Runs => view == View::Models,
+            View::Pretrain => view == View::Tune,
             current => view == current,
         };
         view! {

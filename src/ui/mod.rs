@@ -20,6 +20,8 @@ mod hub;
 mod labels;
 mod models;
 mod origin;
+mod pretrain;
+mod pretrain_progress;
 mod preview;
 mod published;
 mod runs;
@@ -93,6 +95,7 @@ fn App() -> impl IntoView {
             {move || match state.view.get() {
                 View::Data => view! { <data::DataView/> }.into_any(),
                 View::Tune => view! { <tune::TuneView/> }.into_any(),
+                View::Pretrain => view! { <pretrain::PretrainView/> }.into_any(),
                 View::Classify => view! { <classify::ClassifyView/> }.into_any(),
                 View::Models => view! { <models::ModelsView/> }.into_any(),
                 View::Runs => view! { <runs::RunsView/> }.into_any(),
@@ -120,6 +123,7 @@ fn title(state: AppState) -> String {
     match state.view.get() {
         View::Data => "Cliptune: teach a model to see your motions".into(),
         View::Tune => "Fine-tune · Cliptune".into(),
+        View::Pretrain => "Learn without labels · Cliptune".into(),
         View::Classify => "Classify · Cliptune".into(),
         View::Models => "Models · Cliptune".into(),
         View::Runs => "Runs · Cliptune".into(),

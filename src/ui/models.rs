@@ -45,7 +45,7 @@ pub fn ModelsTabs(title: &'static str) -> impl IntoView {
     view! {
         <div class="intro compact row between">
             <h1 id="models-title">{title}</h1>
-            <nav aria-label="Models and runs">{tab(View::Models, "Models")}{tab(View::Runs, "Runs")}</nav>
+            <div class="tabs">{tab(View::Models, "Models")}{tab(View::Runs, "Runs")}</div>
         </div>
     }
 }

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::components::notice::{Notice, Tone};
 use super::engine_link::EngineStatus;
-use super::origin::{forbids_commerce, is_brought, licence, shape, source};
+use super::origin::{forbids_commerce, has_classifier, is_brought, licence, shape, source};
 use super::state::{AppState, View};
 use super::tune_settings::one_line;
 use super::words::{counted, magnitude, size};
@@ -52,6 +52,9 @@ pub fn StartChoice() -> impl IntoView {
                 <p class="start-group">"Random weights"</p>
                 {sizes}
             </div>
+            <p class="hint start-without">
+                "Many videos but few labels? "<a href=View::Pretrain.address()>"Learn from them without labels first"</a>"."
+            </p>
             <About/>
             <Notice tone=Tone::Blocked text=Signal::derive(move || refused(state))/>
         </fieldset>
@@ -89,7 +92,7 @@ fn Row(
     }
 }
 
-/// What was brought, then the best of each run, and the one that was chosen elsewhere.
+/// What was brought, then the best of each run, what was pre-trained, and the one that was chosen elsewhere.
 #[component]
 fn OnThisDevice() -> impl IntoView {
     let state = AppState::get();
@@ -98,7 +101,7 @@ fn OnThisDevice() -> impl IntoView {
     let models = Memo::new(move |_| {
         let (brought, made) = state.checkpoints.get().into_iter().partition::<Vec<_>, _>(is_brought);
         let is_chosen = |model: &CheckpointSummary| Some(&model.id) == chosen.as_ref();
-        let made = made.into_iter().filter(|model| model.best || is_chosen(model));
+        let made = made.into_iter().filter(|model| model.best || !has_classifier(model) || is_chosen(model));
         let (chosen, others) = brought.into_iter().chain(made).partition::<Vec<_>, _>(is_chosen);
         [chosen, others].concat()
     });

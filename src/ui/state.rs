@@ -27,18 +27,21 @@ use crate::protocol::{CheckpointSummary, Classification, Command, Event, JobId, 
 pub enum View {
     Data,
     Tune,
+    /// Learning without labels, before fine-tuning.
+    Pretrain,
     Classify,
     Models,
     Runs,
 }
 
 impl View {
-    pub const ALL: [Self; 5] = [Self::Data, Self::Tune, Self::Classify, Self::Models, Self::Runs];
+    pub const ALL: [Self; 6] = [Self::Data, Self::Tune, Self::Pretrain, Self::Classify, Self::Models, Self::Runs];
 
     pub fn address(self) -> &'static str {
         match self {
             Self::Data => "#data",
             Self::Tune => "#fine-tune",
+            Self::Pretrain => "#pre-train",
             Self::Classify => "#classify",
             Self::Models => "#models",
             Self::Runs => "#runs",
@@ -193,6 +196,11 @@ impl AppState {
             super::focus_content();
             window.scroll_to_with_x_and_y(0.0, 0.0);
         }
+    }
+
+    /// Videos to learn from without labels.
+    pub fn learnable(self) -> usize {
+        self.catalogue.with(|catalogue| catalogue.as_ref().map_or(0, |catalogue| catalogue.learnable))
     }
 
     /// Whether fine-tuning can start.

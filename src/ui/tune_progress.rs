@@ -6,6 +6,7 @@ use super::components::chart::ChartFigure;
 use super::components::notice::{Notice, Tone};
 use super::components::progress::ProgressBar;
 use super::components::unusable::UnusableList;
+use super::pretrain_progress::{Learnt, Shown};
 use super::state::{AppState, View};
 use super::tuning::{Loss, TunePhase};
 use super::words::{brief, count, duration, percent, size};
@@ -18,12 +19,13 @@ pub fn RunProgress(on_again: Callback<()>) -> impl IntoView {
     let (phase, curves) = (state.tuning.phase, state.tuning.curves);
     let finished = Memo::new(move |_| phase.with(|phase| *phase == TunePhase::Finished));
     let running = Memo::new(move |_| state.tuning.is_running());
-    let name = state.tuning.run_name;
+    let (name, without_labels) = (state.tuning.run_name, state.tuning.without_labels);
     let title = Signal::derive(move || match phase.get() {
         TunePhase::Finished => format!("“{}” is ready", name.get()),
         TunePhase::Running { stopping: true, .. } => "Stopping".into(),
         TunePhase::Running { paused: true, .. } => format!("“{}” is paused", name.get()),
-        TunePhase::Failed(_) => "Fine-tuning ended early".into(),
+        TunePhase::Failed(_) => "The run ended early".into(),
+        _ if without_labels.get() => "Learning without labels".into(),
         _ => format!("Fine-tuning “{}”", name.get()),
     });
     // Told once an epoch: more often would be noise to a listener.
@@ -39,7 +41,10 @@ pub fn RunProgress(on_again: Callback<()>) -> impl IntoView {
     view! {
         <div class="intro compact"><h1 id="tune-title">{title}</h1></div>
         <p class="visually-hidden" aria-live="polite">{spoken}</p>
-        {move || finished.get().then(|| view! { <Outcome on_again/> })}
+        {move || finished.get().then(|| match without_labels.get() {
+            true => view! { <Learnt/> }.into_any(),
+            false => view! { <Outcome on_again/> }.into_any(),
+        })}
         {move || running.get().then(|| view! { <Running/> })}
         {move || (!finished.get() && !running.get()).then(|| view! {
             <div class="actions"><button type="button" class="secondary" on:click=move |_| on_again.run(())>"Back to the settings"</button></div>
@@ -119,6 +124,7 @@ fn Running() -> impl IntoView {
 #[component]
 fn Figures() -> impl IntoView {
     let state = AppState::get();
+    let without_labels = state.tuning.without_labels;
     let curves = state.tuning.curves;
     let step = move || {
         curves.with(|curves| curves.latest.as_ref().map_or("–".into(), |latest| format!("{:.4}", latest.loss)))
@@ -161,8 +167,8 @@ fn Figures() -> impl IntoView {
     };
     view! {
         <dl class="figure-row figures">
-            <div><dt>"Training loss"</dt><dd data-testid="step-loss" data-losses=losses>{Signal::derive(step)}</dd></div>
-            <div><dt>"Validation accuracy"</dt><dd data-testid="validation-accuracy">{Signal::derive(validation)}</dd></div>
+            <div><dt>{Signal::derive(move || if without_labels.get() { "Reconstruction loss" } else { "Training loss" })}</dt><dd data-testid="step-loss" data-losses=losses>{Signal::derive(step)}</dd></div>
+            <div class:none=without_labels><dt>"Validation accuracy"</dt><dd data-testid="validation-accuracy">{Signal::derive(validation)}</dd></div>
             <div><dt>"Clips a second"</dt><dd>{Signal::derive(pace)}</dd></div>
             <div title="How long the device computed, in this epoch"><dt>"Computing a clip"</dt><dd data-testid="computing">{computing}</dd></div>
             <div title="How long the device stood still until a clip was decoded, in this epoch"><dt>"Waiting for a clip"</dt><dd data-testid="waiting">{waiting}</dd></div>
@@ -221,7 +227,10 @@ fn Curves() -> impl IntoView {
     view! {
         <div class="charts">
             <ChartFigure chart=loss/>
-            <ChartFigure chart=accuracy/>
+            {move || match state.tuning.without_labels.get() {
+                true => view! { <Shown/> }.into_any(),
+                false => view! { <ChartFigure chart=accuracy/> }.into_any(),
+            }}
         </div>
     }
 }

@@ -3,6 +3,8 @@
 //! Comes in: settings and [`TuneEvent`]s. Goes out: signals, changed at most a few times a second however fast the
 //! steps come, so that the page stays free.
 
+use std::sync::Arc;
+
 use gloo_timers::callback::Timeout;
 use js_sys::Array;
 use leptos::prelude::*;
@@ -13,8 +15,9 @@ use crate::dataset::direction::names_direction;
 use crate::dataset::{Catalogue, Unusable};
 use crate::model::config::ModelSize;
 use crate::protocol::{
-    CheckpointSummary, Command, DecodedOnDisk, EpochReport, Evaluation, Event, JobId, StepReport, TuneEvent,
+    CheckpointSummary, Command, DecodedOnDisk, EpochReport, Evaluation, Event, JobId, Picture, StepReport, TuneEvent,
 };
+use crate::train::pretraining::settings::PretrainSettings;
 use crate::train::settings::{StartFrom, TuneSettings};
 
 /// Milliseconds between two changes of what is drawn.
@@ -119,6 +122,12 @@ pub struct Tuning {
     pub editing: RwSignal<bool>,
     /// What the run is called.
     pub run_name: RwSignal<String>,
+    /// Of pre-training.
+    pub pretraining: RwSignal<PretrainSettings>,
+    /// The run learns without labels.
+    pub without_labels: RwSignal<bool>,
+    /// What its model makes of a clip by now.
+    pub shown: RwSignal<Option<Arc<Picture>>>,
     /// What could not be taken over of an older run's settings.
     pub notice: RwSignal<Option<String>>,
     asked: Asked,
@@ -139,6 +148,9 @@ impl Tuning {
             strategy_chosen: RwSignal::new(false),
             editing: RwSignal::new(false),
             run_name: RwSignal::default(),
+            pretraining: RwSignal::new(PretrainSettings::for_size(ModelSize::Micro)),
+            without_labels: RwSignal::new(false),
+            shown: RwSignal::new(None),
             notice: RwSignal::new(None),
             asked,
             pending: StoredValue::new(Vec::new()),
@@ -162,6 +174,9 @@ impl Tuning {
                 settings.name = capitalised(folder);
             }
         });
+        if !folder.is_empty() {
+            self.pretraining.update(|settings| settings.name = format!("{}, without labels", capitalised(folder)));
+        }
         self.classes.set_value(classes);
     }
 
@@ -203,6 +218,12 @@ impl Tuning {
         self.run(state, settings.name.clone(), Command::Tune { settings, disk: disk_choice::chosen() });
     }
 
+    /// Starts learning without labels.
+    pub fn pretrain(self, state: AppState) {
+        let settings = self.pretraining.get_untracked();
+        self.run(state, settings.name.clone(), Command::Pretrain { settings, disk: disk_choice::chosen() });
+    }
+
     /// Goes on with the run of a checkpoint.
     pub fn resume(self, state: AppState, checkpoint: &CheckpointSummary) {
         let name = checkpoint.name.strip_suffix(&format!(", epoch {}", checkpoint.epoch)).unwrap_or(&checkpoint.name);
@@ -214,6 +235,8 @@ impl Tuning {
     }
 
     fn run(self, state: AppState, name: String, command: Command) {
+        self.without_labels.set(matches!(command, Command::Pretrain { .. }));
+        self.shown.set(None);
         self.curves.set(Curves::default());
         self.pending.set_value(Vec::new());
         self.run_name.set(name);
@@ -255,6 +278,7 @@ impl Tuning {
                 }
                 return;
             }
+            Event::Reconstructed(picture) => return self.shown.set(Some(Arc::new(picture))),
             Event::Done => TunePhase::Finished,
             Event::Cancelled => TunePhase::Idle,
             Event::Failed(sentence) => TunePhase::Failed(sentence),
@@ -263,6 +287,9 @@ impl Tuning {
         self.flush();
         self.phase.set(phase);
         state.list_checkpoints();
+        if self.without_labels.get_untracked() {
+            return;
+        }
         state.chosen_model.set(self.curves.with_untracked(|curves| curves.best.as_ref().map(|best| best.id.clone())));
     }
 

@@ -21,7 +21,7 @@ test("runs are compared, noted, exported and repeated", { timeout: 4 * 60_000 },
   }
 
   await page.showRuns();
-  const rows = await page.by("run-row").evaluateAll((rows) => rows.map((row) => ({ best: row.dataset.best, name: row.querySelector("h3").textContent, ticked: row.querySelector("input").checked })));
+  const rows = await page.by("run-row").evaluateAll((rows) => rows.map((row) => ({ best: row.dataset.best, name: row.querySelector(".run-name").textContent, ticked: row.querySelector("input").checked })));
   assert.equal(rows.length, 2);
   assert.ok(rows.every((row) => row.ticked) && rows.filter((row) => row.best === "true").length === 1, JSON.stringify(rows));
   assert.equal(rows[0].name, `${rows[1].name} (2)`);

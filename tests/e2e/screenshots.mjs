@@ -66,7 +66,15 @@ try {
   await page.by("preview-canvas").first().waitFor();
   await shoot("06-preview");
   await page.page.keyboard.press("Escape");
-  await page.go("fine-tune");
+  await page.page.evaluate(() => (location.hash = "#pre-train"));
+  await shoot("06b-without-labels");
+  await page.page.locator("#epochs").fill("40");
+  await page.by("start-pretraining").click();
+  await page.page.locator("[data-testid=reconstruction] canvas").waitFor();
+  await shoot("06c-learning");
+  await page.by("tune-from-learnt").waitFor({ timeout: 300_000 });
+  await shoot("06d-learnt");
+  await page.by("tune-from-learnt").click();
   await page.by("start-starter").check();
   await page.page.getByText(/to train\.$/).waitFor();
   await shoot("07-settings");

@@ -11,13 +11,14 @@ use cliptune::engine::folder::Folder;
 use cliptune::engine::loaded::{IMAGENET, clip_shape};
 use cliptune::engine::pretraining;
 use cliptune::engine::tuning::{self, Workplace};
+use cliptune::export::runs;
 use cliptune::files::FileSource;
 use cliptune::model::config::{ModelSize, VideoMaeConfig};
 use cliptune::model::masking::{Masks, TubeMasking};
 use cliptune::model::pretraining::PretrainingModel;
 use cliptune::model::pretraining::config::{DecoderConfig, for_size};
 use cliptune::model::weights;
-use cliptune::protocol::{TuneEvent, USUAL_DISK};
+use cliptune::protocol::{Along, TuneEvent, USUAL_DISK};
 use cliptune::storage::CheckpointStore;
 use cliptune::storage::directory::DirectoryStore;
 use cliptune::tensors::{NumberFormat, TensorFiles};
@@ -211,6 +212,7 @@ fn a_folder_without_labels_gives_a_checkpoint_to_fine_tune_from() {
     let clips = unlabelled(4);
     let folder = import(clips.path());
     assert!(folder.catalogue.blocked.is_some(), "it could not be fine-tuned on");
+    assert_eq!(folder.catalogue.learnable, 4);
     let settings = PretrainSettings { epochs: 2, batch: 4, ..PretrainSettings::for_size(ModelSize::Micro) };
     let mut pictures = 0;
     let mut report = |event: PretrainEvent| match event {
@@ -223,6 +225,15 @@ fn a_folder_without_labels_gives_a_checkpoint_to_fine_tune_from() {
     assert_eq!(pictures, 2, "after the first epoch and at the end");
     let checkpoint = block_on(store.load(&id)).unwrap();
     assert!(checkpoint.config.contains("VideoMAEForPreTraining") && checkpoint.summary.labels.is_empty());
+    assert_ne!(checkpoint.summary.run, id, "it was made here, not brought");
+    let record = checkpoint.record.as_ref().unwrap();
+    assert_eq!((record.steps.len(), record.epochs.len(), record.data.videos.len()), (2, 2, 4));
+    assert!(record.pretraining.is_some() && checkpoint.tuned().is_none());
+    let (runs, _) = block_on(runs::read(&store)).unwrap();
+    let compared = [runs[0].id.clone()];
+    let html = runs::comparison(&runs, &compared, Along::Epochs);
+    assert!(html.contains("Reconstruction loss") && !html.contains("ccuracy"), "{html}");
+    assert!(!runs::list(&runs, &[], &compared).contains("data-act=\"use\""), "its settings are not fine-tuning's");
 
     let labelled = small_folder([2, 1, 1]);
     let labelled = import(labelled.path());
@@ -236,6 +247,7 @@ fn a_folder_without_labels_gives_a_checkpoint_to_fine_tune_from() {
     let one = PretrainSettings { batch: 1, epochs: 1, ..further };
     block_on(pretraining::pretrain(&one, workplace(&labelled, parts), count)).unwrap();
     assert_eq!(clips, 4, "what is held out for validation and test is not looked at");
+    assert_eq!(labelled.catalogue.learnable, clips);
 
     let tuned = TuneSettings { epochs: 1, batch: 4, ..TuneSettings::for_checkpoint(id) };
     let mut steps = 0;

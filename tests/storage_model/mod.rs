@@ -60,6 +60,7 @@ pub fn unfinished(mut checkpoint: Checkpoint, state: usize) -> Checkpoint {
     checkpoint.record = Some(RunRecord {
         format: record::FORMAT,
         settings: TuneSettings::for_size(ModelSize::Micro),
+        pretraining: None,
         data: Manifest { classes: LABELS.map(str::to_string).to_vec(), videos: vec![video] },
         origin: checkpoint.summary.origin.clone(),
         steps_per_epoch: 1,

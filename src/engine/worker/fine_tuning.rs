@@ -17,10 +17,7 @@ use crate::train::settings::{StartFrom, TuneSettings};
 impl Engine {
     pub(super) async fn tune(&self, job: JobId, run: Run<'_>, disk: u64, brake: Rc<Brake>) -> Outcome {
         let (folder, device) = (self.folder()?, self.device()?);
-        if self.tuning.get() {
-            return Err("A model is being fine-tuned already. Wait until it is done, or stop it.".into());
-        }
-        let _claim = Claim::new(&self.tuning);
+        let _claim = self.claim()?;
         if let Run::New(settings) = run {
             self.refuse_what_does_not_fit(&self.config_of(&settings.start).await?, Some(settings.batch))?;
         }
@@ -35,6 +32,14 @@ impl Engine {
         ended.map(|_| ()).map_err(sentence)
     }
 
+    /// For as long as a model is trained: two at once would take each other's memory.
+    pub(super) fn claim(&self) -> Result<Claim<'_>, String> {
+        match self.tuning.get() {
+            true => Err("A model is being trained already. Wait until it is done, or stop it.".into()),
+            false => Ok(Claim::new(&self.tuning)),
+        }
+    }
+
     /// The checkpoint that a run starts from, where it starts from one.
     pub(super) async fn beginning(&self, start: &StartFrom) -> Result<Checkpoint, String> {
         match start {
@@ -43,7 +48,7 @@ impl Engine {
         }
     }
 
-    async fn config_of(&self, start: &StartFrom) -> Result<VideoMaeConfig, String> {
+    pub(super) async fn config_of(&self, start: &StartFrom) -> Result<VideoMaeConfig, String> {
         match start {
             StartFrom::Size(size) => Ok(size.config(&[])),
             start => VideoMaeConfig::from_json(&self.beginning(start).await?.config).map_err(sentence),
@@ -70,7 +75,7 @@ pub(super) enum Run<'a> {
 }
 
 /// Holds a flag while a job runs, also where the job is aborted.
-struct Claim<'a>(&'a Cell<bool>);
+pub(super) struct Claim<'a>(&'a Cell<bool>);
 
 impl<'a> Claim<'a> {
     fn new(flag: &'a Cell<bool>) -> Self {

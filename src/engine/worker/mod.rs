@@ -8,6 +8,7 @@ mod checkpoints;
 mod classifying;
 mod fine_tuning;
 mod folders;
+mod pretraining;
 mod runs;
 mod settings;
 
@@ -49,7 +50,7 @@ pub fn start() {
 /// A job that has not ended.
 struct Running {
     abort: AbortHandle,
-    /// Of a fine-tuning job.
+    /// Of a job that trains.
     brake: Rc<Brake>,
 }
 
@@ -173,6 +174,7 @@ impl Engine {
                 self.preview(job, (&class, round), &settings, seed).await
             }
             Command::Tune { settings, disk } => self.tune(job, Run::New(&settings), disk, brake).await,
+            Command::Pretrain { settings, disk } => self.pretrain(job, &settings, disk, brake).await,
             Command::Resume { checkpoint, disk } => self.tune(job, Run::Old(&checkpoint), disk, brake).await,
             Command::ListCheckpoints => self.list(job).await,
             Command::RenameCheckpoint { id, name } => {

@@ -38,6 +38,47 @@ pub fn comparison(runs: &[Run], compared: &[String], along: Along) -> String {
     page.finish()
 }
 
+/// A chart, and what of a run it shows: optimizer steps and values, none where the run has no such.
+struct Curve {
+    title: &'static str,
+    unit: Unit,
+    dots: bool,
+    points: fn(&RunRecord) -> Vec<(usize, f64)>,
+}
+
+const CURVES: [Curve; 5] = [
+    Curve {
+        title: "Validation accuracy",
+        unit: Unit::Share,
+        dots: true,
+        points: |record| of_epochs(record, |report| Some(report.validation?.accuracy)),
+    },
+    Curve {
+        title: "Validation loss",
+        unit: Unit::Loss,
+        dots: true,
+        points: |record| of_epochs(record, |report| Some(report.validation?.loss)),
+    },
+    Curve {
+        title: "Training loss",
+        unit: Unit::Loss,
+        dots: false,
+        points: |record| if is_tuned(record) { smoothed(record) } else { Vec::new() },
+    },
+    Curve {
+        title: "Training accuracy",
+        unit: Unit::Share,
+        dots: true,
+        points: |record| of_epochs(record, |report| is_tuned(record).then_some(report.train_accuracy)),
+    },
+    Curve {
+        title: "Reconstruction loss",
+        unit: Unit::Loss,
+        dots: false,
+        points: |record| if is_tuned(record) { Vec::new() } else { smoothed(record) },
+    },
+];
+
 fn curves(page: &mut Markup, runs: &[(&Run, &'static str)], along: Along) {
     let place = |record: &RunRecord, step: usize| match along {
         Along::Steps => step as f64,
@@ -48,40 +89,27 @@ fn curves(page: &mut Markup, runs: &[(&Run, &'static str)], along: Along) {
         Along::Steps => format!("step {}", count(until as usize)),
         Along::Epochs => format!("epoch {}", count(until.ceil() as usize)),
     };
-    let line = |(run, class): &(&Run, &'static str), points: Vec<(usize, f64)>| {
-        let points: Vec<(f64, f64)> = points.into_iter().map(|(step, y)| (place(&run.record, step), y)).collect();
-        (run.name.clone(), *class, points)
-    };
-    let each_epoch = |of: fn(&EpochReport) -> Option<f32>| {
-        let lines = runs.iter().map(|run| line(run, of_epochs(&run.0.record, of)));
-        lines.collect::<Vec<_>>()
-    };
-    let drawn = [
-        ("Validation accuracy", Unit::Share, each_epoch(|report| Some(report.validation?.accuracy))),
-        ("Validation loss", Unit::Loss, each_epoch(|report| Some(report.validation?.loss))),
-        ("Training loss", Unit::Loss, runs.iter().map(|run| line(run, smoothed(&run.0.record))).collect()),
-        ("Training accuracy", Unit::Share, each_epoch(|report| Some(report.train_accuracy))),
-    ];
     page.element("div", &[("class", "charts")], |page| {
-        for (title, unit, lines) in &drawn {
-            let lines: Vec<Line<'_>> = lines
-                .iter()
-                .filter(|(_, _, points)| !points.is_empty())
-                .map(|(name, class, points)| {
-                    let dots = points.len() <= MOST_DOTS && *title != "Training loss";
-                    Line { name, class, points: points.clone(), dots }
-                })
-                .collect();
+        for Curve { title, unit, dots, points } in CURVES {
+            let lines = runs.iter().map(|(run, class)| {
+                let points = points(&run.record).into_iter().map(|(step, y)| (place(&run.record, step), y));
+                let points: Vec<(f64, f64)> = points.collect();
+                Line { name: &run.name, class, dots: dots && points.len() <= MOST_DOTS, points }
+            });
+            let lines: Vec<Line<'_>> = lines.filter(|line| !line.points.is_empty()).collect();
             if !lines.is_empty() {
-                let chart = Chart { title, lines, until, until_label: until_label.clone(), unit: *unit };
+                let chart = Chart { title, lines, until, until_label: until_label.clone(), unit };
                 page.element("figure", &[("class", "chart")], |page| chart.write(page));
             }
         }
     });
 }
 
-/// Optimizer steps and values.
-fn of_epochs(record: &RunRecord, of: fn(&EpochReport) -> Option<f32>) -> Vec<(usize, f64)> {
+fn is_tuned(record: &RunRecord) -> bool {
+    record.pretraining.is_none()
+}
+
+fn of_epochs(record: &RunRecord, of: impl Fn(&EpochReport) -> Option<f32>) -> Vec<(usize, f64)> {
     let step = |report: &EpochReport| (report.epoch * record.steps_per_epoch).min(record.steps.len());
     record.epochs.iter().filter_map(|report| Some((step(report), f64::from(of(report)?)))).collect()
 }
@@ -120,7 +148,7 @@ fn results(page: &mut Markup, runs: &[(&Run, &'static str)], is_best: impl Fn(&R
                 run.test().map(|test| percent(test.accuracy)),
                 Some(epochs(record)),
                 Some(count(record.steps.len())),
-                (run.seconds > 0.0).then(|| duration(run.seconds)),
+                run.seconds().map(duration),
                 Some(count(run.parameters)),
                 Some(count(record.data.count(Split::Train))),
                 Some(count(record.data.classes.len())),

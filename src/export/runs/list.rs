@@ -46,7 +46,7 @@ fn row(page: &mut Markup, run: &Run, best: bool, compared: bool) {
                 let input = [("type", "checkbox"), ("data-compare", run.id.as_str())];
                 let ticked = [&input[..], &[("checked", "")]].concat();
                 page.void("input", if compared { &ticked } else { &input });
-                page.leaf("h3", &[], &run.name);
+                page.leaf("span", &[("class", "run-name")], &run.name);
             });
             if best {
                 let why = "The highest validation accuracy of the runs on these validation clips";
@@ -65,7 +65,9 @@ fn row(page: &mut Markup, run: &Run, best: bool, compared: bool) {
         });
         note(page, run);
         page.element("div", &[("class", "checkpoint-actions")], |page| {
-            for (act, words) in ACTS {
+            let tuned = run.record.pretraining.is_none();
+            // Settings are those of fine-tuning.
+            for (act, words) in ACTS.into_iter().filter(|(act, _)| tuned || !["use", "settings"].contains(act)) {
                 let class = if act == "use" { "secondary small" } else { "link" };
                 let attributes = [("type", "button"), ("class", class), ("data-act", act), ("data-run", &run.id)];
                 page.leaf("button", &attributes, words);
@@ -94,7 +96,7 @@ fn about(run: &Run) -> String {
     let record = &run.record;
     let when = date(run.saved).map(|(day, time)| format!("{day}, {time}"));
     let length = format!("{}, {}", epochs(record), counted(record.steps.len(), "step", "steps"));
-    let took = (run.seconds > 0.0).then(|| duration(run.seconds));
+    let took = run.seconds().map(duration);
     let weights = format!("{} weights", magnitude(run.parameters));
     let parts = [when, Some(format!("from {}", start(record))), Some(length), took, Some(weights), Some(data(record))];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
@@ -123,6 +125,9 @@ pub fn start(record: &RunRecord) -> String {
 
 fn data(record: &RunRecord) -> String {
     let clips = counted(record.data.videos.len(), "clip", "clips");
+    if record.pretraining.is_some() {
+        return format!("{clips} without labels");
+    }
     format!("{clips} in {}", counted(record.data.classes.len(), "class", "classes"))
 }
 

@@ -34,8 +34,6 @@ pub struct Run {
     pub note: String,
     /// When its newest checkpoint was saved: milliseconds since 1970 by the clock on the wall.
     pub saved: f64,
-    /// How long it took, in seconds; 0 where nobody looked at the clock.
-    pub seconds: f64,
     pub parameters: usize,
     /// With the test of whichever checkpoint was tested.
     pub record: RunRecord,
@@ -47,6 +45,11 @@ impl Run {
         let validated = self.record.epochs.iter().filter_map(|report| Some((report.epoch, report.validation?)));
         let finite = validated.filter(|(_, validation)| validation.accuracy.is_finite());
         finite.max_by(|(epoch, one), (other_epoch, other)| one.compare(other).then(other_epoch.cmp(epoch)))
+    }
+
+    /// How long it took, without pauses; none where nobody looked at the clock.
+    pub fn seconds(&self) -> Option<f64> {
+        None
     }
 
     pub fn test(&self) -> Option<Evaluation> {
@@ -107,7 +110,6 @@ async fn read_one<Store: CheckpointStore>(
         name: record.settings.name.clone(),
         note: newest.note.clone(),
         saved: clock::local(newest.created),
-        seconds: newest.seconds,
         parameters: newest.parameters,
         record,
     }))

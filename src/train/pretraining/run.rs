@@ -105,7 +105,7 @@ pub async fn pretrain<S: ClipSource, O: Observer>(
     let Resumption { progress, optimizer } = resumption.unwrap_or(fresh);
     let mut trainer = Trainer {
         optimizer,
-        schedule: Schedule::new(settings.learning_rate, settings.warmup_ratio, total_steps),
+        schedule: Schedule::cosine(settings.learning_rate, settings.warmup_ratio, total_steps),
         masking: TubeMasking::new(run.grid, settings.mask_ratio)?,
         model,
         progress,
@@ -269,6 +269,8 @@ impl<S: ClipSource> Trainer<'_, S> {
             gradient_norm,
             clips_per_second: self.pace.clips_per_second(),
             seconds_left: self.pace.seconds_left(self.total_steps.saturating_sub(step)),
+            waiting_per_clip: self.pace.epoch().waiting_per_clip(),
+            computing_per_clip: self.pace.epoch().computing_per_clip(),
         }));
         self.progress.sums.add(loss, 0.0, clips);
         Ok(())

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::config::ModelSize;
 use crate::train::augmentation::{self, Augmentation, ColourJitter, GUIDE_SIDE};
-use crate::train::settings::{GUIDE_CLIP_SECONDS, StartFrom};
+use crate::train::settings::{GUIDE_CLIP_SECONDS, Optimization, SchedulerType, StartFrom, TuneSettings};
 
 /// AdamW's betas in the paper's pre-training (VideoMAE, appendix, pre-training setting; from MAE).
 pub const BETAS: (f64, f64) = (0.9, 0.95);
@@ -47,7 +47,42 @@ pub struct PretrainSettings {
     pub seed: u64,
 }
 
+/// What of the settings only pre-training has.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Masking {
+    pub mask_ratio: f64,
+    pub norm_pix_loss: bool,
+}
+
 impl PretrainSettings {
+    /// What of them only pre-training has, and the rest as fine-tuning writes it.
+    pub fn recorded(&self) -> (Masking, TuneSettings) {
+        let optimization = Optimization {
+            adam_beta1: BETAS.0,
+            adam_beta2: BETAS.1,
+            lr_scheduler_type: SchedulerType::Cosine,
+            ..Optimization::default()
+        };
+        let settings = TuneSettings {
+            name: self.name.clone(),
+            start: self.start.clone(),
+            epochs: self.epochs,
+            batch: self.batch,
+            accumulation: self.accumulation,
+            learning_rate: self.learning_rate,
+            warmup_ratio: self.warmup_ratio,
+            weight_decay: self.weight_decay,
+            max_grad_norm: self.max_grad_norm,
+            horizontal_flip: self.horizontal_flip,
+            short_sides: self.short_sides,
+            clip_seconds: self.clip_seconds,
+            seed: self.seed,
+            optimization,
+            ..TuneSettings::for_size(ModelSize::Micro)
+        };
+        (Masking { mask_ratio: self.mask_ratio, norm_pix_loss: self.norm_pix_loss }, settings)
+    }
+
     /// Good settings for pre-training a model of `size` from random weights.
     pub fn for_size(size: ModelSize) -> Self {
         let (epochs, batch, learning_rate) = match size {
