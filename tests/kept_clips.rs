@@ -6,7 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
 
+use cliptune::dataset::labelling::Labelling;
+use cliptune::engine::ahead::decode_ahead;
+use cliptune::engine::folder::{Folder, FolderClips};
 use cliptune::train::augmentation::Augmentation;
+use cliptune::train::feed::ClipSource;
 use cliptune::video::clip::{Clip, ClipLoader, ClipShape, IMAGENET_MEAN, IMAGENET_STD, View};
 use cliptune::video::disk::DiskCache;
 use cliptune::video::views::{TestView, TestViews};
@@ -20,10 +24,16 @@ const CLIP_BYTES: u64 = 8 * 3 * 32 * 48 * 4;
 
 fn drawn(folder: &Path) -> PathBuf {
     let path = folder.join("drawn.mp4");
-    let drawing = ["-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25:duration=3", "-c:v", "mpeg4", "-g", "250"];
-    let made = Command::new("ffmpeg").args(["-loglevel", "error"]).args(drawing).arg(&path).status();
-    assert!(made.expect("install ffmpeg to run these tests").success());
+    draw(&path, 3);
     path
+}
+
+fn draw(path: &Path, seconds: u32) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let picture = format!("testsrc2=size=160x120:rate=25:duration={seconds}");
+    let drawing = ["-f", "lavfi", "-i", &picture, "-c:v", "mpeg4", "-g", "250"];
+    let made = Command::new("ffmpeg").args(["-loglevel", "error"]).args(drawing).arg(path).status();
+    assert!(made.expect("install ffmpeg to run these tests").success());
 }
 
 fn load(loader: &ClipLoader, path: &Path, view: &View) -> Result<Clip, VideoError> {
@@ -92,4 +102,43 @@ fn a_disk_without_room_or_emptied_by_the_user_only_costs_time() {
     block_on(disk.clear());
     assert!(load(&loader, &path, view).unwrap() == expected);
     assert_eq!(disk.report().bytes, FRAME_BYTES);
+}
+
+#[test]
+fn a_run_finds_what_was_decoded_ahead_and_the_limit_of_the_disk_holds() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = imported(place.path());
+    let decode = |limit: u64| {
+        let disk = Rc::new(DiskCache::new(limit));
+        let clips = FolderClips { folder: &folder, loader: ClipLoader::with_disk(SHAPE, 1.0, disk.clone()) };
+        let mut told = Vec::new();
+        block_on(decode_ahead(&clips, &disk, |done, total| told.push((done, total))));
+        (disk, clips, told)
+    };
+    // The two training videos of 3 s, none of 1 s, and the clips of validation.
+    let (disk, clips, told) = decode(u64::MAX);
+    assert_eq!(told, (1..=6).map(|done| (done, 6)).collect::<Vec<_>>());
+    assert_eq!(disk.report().bytes, 2 * FRAME_BYTES + 2 * CLIP_BYTES);
+    // Room for one video and less than another.
+    let (small, ..) = decode(FRAME_BYTES + (4 << 20) - 1);
+    assert_eq!(small.report().bytes, FRAME_BYTES);
+
+    fs::remove_dir_all(place.path()).unwrap();
+    let view = &views()[0];
+    let examples = folder.examples();
+    let at_hand = examples.train.iter().filter(|one| block_on(clips.clip(one.video, view)).is_ok()).count();
+    assert_eq!(at_hand, 2);
+    let evaluation = View::Evaluation(TestView::CENTRE);
+    assert!(examples.validation.iter().all(|one| block_on(clips.clip(one.video, &evaluation)).is_ok()));
+}
+
+/// Two classes, each with a training video of 3 s and one of 1 s, and a validation video of 3 s.
+fn imported(place: &Path) -> Folder {
+    let paths = ["train/a/1.mp4", "train/b/1.mp4", "train/a/2.mp4", "train/b/2.mp4", "val/a/3.mp4", "val/b/3.mp4"];
+    let files = paths.map(|path| {
+        let file = place.join(path);
+        draw(&file, if path.ends_with("2.mp4") { 1 } else { 3 });
+        (path.to_string(), VideoSource::new(path, file))
+    });
+    block_on(Folder::import(files.to_vec(), &Labelling::default()))
 }

@@ -188,6 +188,15 @@ pub struct FolderClips<'a> {
     pub loader: ClipLoader,
 }
 
+impl FolderClips<'_> {
+    /// Decodes a video to disk, so that its clips come from there. One that cannot be decoded is told of by the run.
+    pub async fn keep(&self, video: usize) {
+        if let Ok((_, source)) = self.folder.source(video).await {
+            let _ = self.loader.keep(&source).await;
+        }
+    }
+}
+
 impl ClipSource for FolderClips<'_> {
     async fn clip(&self, video: usize, view: &View) -> Result<Clip, Unusable> {
         let (path, source) = self.folder.source(video).await?;

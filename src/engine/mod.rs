@@ -4,6 +4,7 @@
 //! Rust over a [`crate::storage::CheckpointStore`]; `worker.rs` speaks to the page and `bin/cliptune.rs` to a terminal.
 //! Owns the device, the decoders and the models; never draws.
 
+pub mod ahead;
 pub mod brake;
 pub mod classification;
 pub mod clock;

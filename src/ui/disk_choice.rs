@@ -4,6 +4,7 @@
 
 use leptos::prelude::*;
 
+use super::state::AppState;
 use super::words::size;
 use super::{remember, remembered};
 use crate::protocol::USUAL_DISK;
@@ -20,6 +21,7 @@ pub fn chosen() -> u64 {
 
 #[component]
 pub fn DiskChoice() -> impl IntoView {
+    let state = AppState::get();
     let chosen = chosen();
     let choices = CHOICES.map(|bytes| {
         let words = if bytes == 0 { "None".to_string() } else { size(bytes) };
@@ -28,7 +30,10 @@ pub fn DiskChoice() -> impl IntoView {
     view! {
         <div class="field">
             <label for="disk">"Disk for decoded clips"</label>
-            <select id="disk" aria-describedby="disk-hint" on:change=move |event| remember(KEY, &event_target_value(&event))>
+            <select id="disk" aria-describedby="disk-hint" on:change=move |event| {
+                remember(KEY, &event_target_value(&event));
+                state.decode_ahead();
+            }>
                 {choices.into_iter().collect_view()}
             </select>
             <p class="hint" id="disk-hint">"At most. Later epochs read from there instead of decoding again; it is emptied once the page is closed."</p>

@@ -10,6 +10,7 @@ use js_sys::Array;
 use leptos::prelude::*;
 
 use super::bring::Bringing;
+use super::disk_choice;
 use super::engine_link::Engine;
 use super::export::Exporting;
 use super::fitting::Fitting;
@@ -17,6 +18,7 @@ use super::folder::{self, FoundFile};
 use super::hub::HubSettings;
 use super::origin::has_classifier;
 use super::tuning::Tuning;
+use super::words::{count, counted, size};
 use crate::dataset::Catalogue;
 use crate::dataset::labelling::Labelling;
 use crate::dataset::list::candidates;
@@ -104,6 +106,8 @@ pub struct AppState {
     pub labelling: RwSignal<Labelling>,
     /// How many of the folder's files were looked into, of how many.
     pub checking: RwSignal<Option<(usize, usize)>>,
+    /// How far decoding the folder's videos ahead is, in words.
+    pub ahead: RwSignal<Option<String>>,
     relabelling: StoredValue<Option<JobId>>,
     /// Counts the folders, so that what is told of an earlier one is not taken for the current one's.
     imports: StoredValue<usize>,
@@ -145,6 +149,7 @@ impl AppState {
             folder_name: RwSignal::default(),
             labelling: RwSignal::default(),
             checking: RwSignal::new(None),
+            ahead: RwSignal::new(None),
             relabelling: StoredValue::new(None),
             imports: StoredValue::new(0),
             files: StoredValue::new_local(Vec::new()),
@@ -230,6 +235,7 @@ impl AppState {
         self.imports.set_value(import);
         self.catalogue.set(None);
         self.thumbnails.set(HashMap::new());
+        self.ahead.set(None);
         let (paths, lists, total) = self.files.with_value(|files| {
             let mut paths = String::new();
             for found in files {
@@ -289,7 +295,11 @@ impl AppState {
             Event::Thumbnail { class, picture } => {
                 self.thumbnails.update(|thumbnails| _ = thumbnails.insert(class, Arc::new(picture)));
             }
-            Event::Done | Event::Cancelled => self.checking.set(None),
+            Event::Done => {
+                self.checking.set(None);
+                self.decode_ahead();
+            }
+            Event::Cancelled => self.checking.set(None),
             Event::Failed(sentence) => {
                 self.checking.set(None);
                 self.catalogue.set(None);
@@ -297,6 +307,29 @@ impl AppState {
             }
             _ => {}
         }
+    }
+
+    /// Has the folder's videos decoded while the user chooses settings.
+    pub fn decode_ahead(self) {
+        if untrack(|| !self.has_usable_data() || self.tuning.is_running()) {
+            return;
+        }
+        let settings = self.tuning.settings.get_untracked();
+        let command = Command::DecodeAhead { settings, disk: disk_choice::chosen() };
+        self.engine.send(command, &Array::new(), move |event, _| match event {
+            Event::DecodedAhead { done, total, disk } if disk.bytes > 0 => {
+                let words = format!(
+                    "{} of {} decoded ahead, {} on disk",
+                    count(done),
+                    counted(total, "video", "videos"),
+                    size(disk.bytes)
+                );
+                self.ahead.set(Some(words));
+            }
+            // A run tells of the disk itself.
+            Event::Cancelled | Event::Failed(_) => self.ahead.set(None),
+            _ => {}
+        });
     }
 
     /// Other labels or splits for the folder.

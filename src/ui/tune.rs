@@ -63,6 +63,7 @@ pub fn TuneView() -> impl IntoView {
                     <Notice tone=Tone::Warning text=state.tuning.notice on_close=Callback::new(move |()| state.tuning.notice.set(None))/>
                     <SettingsForm/>
                     <div class="start">
+                        {move || state.ahead.get().map(|words| view! { <p class="hint" data-testid="decoded-ahead">{words}</p> })}
                         {move || blocked_by_data().map(|sentence| view! {
                             <p class="why-not">{sentence}" "<a href=View::Data.address()>"Go to Data"</a></p>
                         })}

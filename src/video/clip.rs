@@ -11,7 +11,7 @@ use super::{
     Frame, VideoError, VideoReader, VideoSource,
     augmentation::{TrainingDraw, training},
     disk::DiskCache,
-    kept::{Kept, Outline, Whole, WholeFrames},
+    kept::{Kept, Outline, Purpose, Whole, WholeFrames},
     part::PartOfVideo,
     sampler::{FrameNumbers, evaluation_start, generator, nearest, training_start, uniform_temporal_subsample},
     transform::{evaluation, pictures},
@@ -147,6 +147,15 @@ impl ClipLoader {
         Ok(clip)
     }
 
+    /// Decodes a video to disk, where there is room for it, so that its clips come from there.
+    pub async fn keep(&self, source: &VideoSource) -> Result<(), VideoError> {
+        if self.kept.video(source.key()).is_none() {
+            let video = PartOfVideo::open(source).await?;
+            self.decode_whole(source, &video, Purpose::Later).await?;
+        }
+        Ok(())
+    }
+
     async fn make(&self, source: &VideoSource, view: &View) -> Result<Clip, VideoError> {
         let mut generator = generator(match *view {
             View::Training { seed, .. } => seed,
@@ -177,7 +186,8 @@ impl ClipLoader {
             None => {
                 let video = PartOfVideo::open(source).await?;
                 let part = part_of(video.info().seconds);
-                match self.decode_whole(source, &video, view).await? {
+                let purpose = if view.is_same_each_time() { Purpose::OneClip } else { Purpose::Clips };
+                match self.decode_whole(source, &video, purpose).await? {
                     Some(whole) => self.sample_memory(whole, part),
                     None => self.sample(&video, part).await?,
                 }
@@ -207,16 +217,18 @@ impl ClipLoader {
         &self,
         source: &VideoSource,
         video: &PartOfVideo,
-        view: &View,
+        purpose: Purpose,
     ) -> Result<Option<Rc<Whole>>, VideoError> {
         let info = video.info();
         let frame_bytes = info.width as usize * info.height as usize * 3;
-        let room = |frames: usize| self.kept.room(frames.saturating_mul(frame_bytes), view.is_same_each_time());
-        if room((info.seconds * LEAST_FRAME_RATE) as usize).is_none() {
+        let room = |frames: usize, purpose| self.kept.room(frames.saturating_mul(frame_bytes), purpose);
+        // It may be larger than this says, so it is not taken for small yet.
+        let at_first = if purpose == Purpose::Later { Purpose::Clips } else { purpose };
+        if room((info.seconds * LEAST_FRAME_RATE) as usize, at_first).is_none() {
             return Ok(None);
         }
         let timestamps = video.timestamps(0.0, f64::INFINITY).await?;
-        let Some(_room) = room(timestamps.len()) else { return Ok(None) };
+        let Some(_room) = room(timestamps.len(), purpose) else { return Ok(None) };
         let frames = video.frames(&timestamps).await?;
         let outline = Outline { seconds: info.seconds, timestamps, size: [info.width, info.height] };
         let whole = Rc::new(Whole { outline: Rc::new(outline), frames: WholeFrames::InMemory(frames) });

@@ -73,6 +73,17 @@ pub struct Kept {
     under_way: Cell<usize>,
 }
 
+/// What a video is decoded for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A clip now, and others later.
+    Clips,
+    /// A clip that is the same each time: it takes less room than the video.
+    OneClip,
+    /// Clips later, from disk.
+    Later,
+}
+
 /// Room in memory for a video's frames; given back by Drop.
 pub struct Room<'a> {
     under_way: &'a Cell<usize>,
@@ -101,10 +112,16 @@ impl Kept {
     }
 
     /// Room for a video of so many bytes of frames, where it is to be kept; there may be none now and some in the next
-    /// epoch. One whose clip is the same each time takes less room as a clip.
-    pub fn room(&self, bytes: usize, same_each_time: bool) -> Option<Room<'_>> {
+    /// epoch.
+    pub fn room(&self, bytes: usize, purpose: Purpose) -> Option<Room<'_>> {
         let on_disk = || self.disk.as_ref().is_some_and(|disk| disk.has_room(bytes as u64));
-        if bytes > SMALL_BYTES && (same_each_time || !on_disk()) {
+        let wanted = match purpose {
+            Purpose::Clips => bytes <= SMALL_BYTES || on_disk(),
+            Purpose::OneClip => bytes <= SMALL_BYTES,
+            // Memory has a small one as soon as it is asked for.
+            Purpose::Later => bytes > SMALL_BYTES && on_disk(),
+        };
+        if !wanted {
             return None;
         }
         let under_way = self.under_way.get().saturating_add(bytes);
@@ -178,12 +195,23 @@ mod tests {
     fn frames_on_their_way_to_disk_take_no_more_memory_than_is_allowed() {
         let kept = Kept::new(Some(Rc::new(DiskCache::new(u64::MAX))));
         let large = BYTES_UNDER_WAY / 2 + 1;
-        let first = kept.room(large, false);
-        assert!(first.is_some() && kept.room(large, false).is_none() && kept.room(SMALL_BYTES, false).is_some());
+        let first = kept.room(large, Purpose::Clips);
+        assert!(first.is_some() && kept.room(large, Purpose::Clips).is_none());
+        assert!(kept.room(SMALL_BYTES, Purpose::Clips).is_some());
         drop(first);
-        assert!(kept.room(large, false).is_some());
-        assert!(kept.room(usize::MAX, false).is_none());
-        assert!(kept.room(large, true).is_none(), "a clip that is the same each time takes less");
-        assert!(Kept::new(None).room(large, false).is_none() && Kept::new(None).room(SMALL_BYTES, true).is_some());
+        assert!(kept.room(large, Purpose::Clips).is_some());
+        assert!(kept.room(usize::MAX, Purpose::Clips).is_none());
+    }
+
+    #[test]
+    fn a_video_is_decoded_whole_only_where_that_pays() {
+        let (disk, none) = (Kept::new(Some(Rc::new(DiskCache::new(u64::MAX)))), Kept::new(None));
+        let has_room = |kept: &Kept, bytes| {
+            [Purpose::Clips, Purpose::OneClip, Purpose::Later].map(|purpose| kept.room(bytes, purpose).is_some())
+        };
+        assert_eq!(has_room(&disk, SMALL_BYTES), [true, true, false]);
+        assert_eq!(has_room(&disk, SMALL_BYTES + 1), [true, false, true]);
+        assert_eq!(has_room(&none, SMALL_BYTES), [true, true, false]);
+        assert_eq!(has_room(&none, SMALL_BYTES + 1), [false, false, false]);
     }
 }

@@ -1,7 +1,8 @@
-//! The imported folder: handing over its files, listing, labelling, previewing.
+//! The imported folder: handing over its files, listing, labelling, previewing, decoding ahead.
 //!
 //! Comes in: the page's commands about a folder. Goes out: catalogues, thumbnails and previews as reports.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use futures_util::future::join;
@@ -9,14 +10,18 @@ use web_sys::File;
 
 use super::{Engine, Outcome, sentence};
 use crate::dataset::labelling::Labelling;
+use crate::engine::ahead::decode_ahead;
 use crate::engine::contents::Contents;
-use crate::engine::folder::Folder;
-use crate::engine::import;
+use crate::engine::folder::{Folder, FolderClips};
 use crate::engine::loaded::{IMAGENET, clip_shape, clip_shape_of};
+use crate::engine::{clock, import};
 use crate::protocol::{Event, JobId, PATH_END};
 use crate::train::settings::{StartFrom, TuneSettings};
 use crate::video::VideoSource;
-use crate::video::clip::{ClipLoader, View};
+use crate::video::clip::{ClipLoader, ClipShape, View};
+
+/// Seconds between two reports of how far decoding ahead is.
+const TOLD_EVERY: f64 = 0.25;
 
 impl Engine {
     pub(super) fn hand_over(&self, from: usize, files: Vec<Option<File>>) {
@@ -39,11 +44,8 @@ impl Engine {
         lists: Vec<Option<File>>,
     ) -> Outcome {
         self.imports.set(self.imports.get() + 1);
-        if let Some(earlier) = self.importing.replace(Some(job))
-            && let Some(running) = self.running.borrow().get(&earlier)
-        {
-            running.abort.abort();
-        }
+        self.abort(self.importing.replace(Some(job)));
+        self.abort(self.ahead.take());
         self.pictured.take();
         // Before anything is waited for: the files that are handed over next are of this folder.
         let contents = Rc::new(Contents::new(paths.split_terminator(PATH_END).map(String::from).collect()));
@@ -79,16 +81,37 @@ impl Engine {
         let folder = self.folder()?;
         let video = folder.video_of(class, round);
         let video = video.ok_or_else(|| format!("The class \"{class}\" has no video any more."))?;
-        let shape = match &settings.start {
-            StartFrom::Size(size) => clip_shape(&size.config(&[]), IMAGENET),
-            start => clip_shape_of(&self.beginning(start).await?).map_err(sentence)?,
-        };
-        let loader = ClipLoader::new(shape, settings.clip_seconds);
+        let loader = ClipLoader::new(self.shape_of(&settings.start).await?, settings.clip_seconds);
         let view = View::Training { seed, augmentation: settings.augmentation(folder.class_of(video)) };
         match folder.preview(video, &view, &loader).await {
             Ok((clip, path)) => self.report(job, Event::Preview { clip, path }),
             Err(unusable) => self.report(job, Event::Unusable(unusable)),
         }
         Ok(())
+    }
+    /// Until the disk is full, or a run begins, which then decodes what it needs itself.
+    pub(super) async fn decode_ahead(&self, job: JobId, settings: &TuneSettings, disk: u64) -> Outcome {
+        self.abort(self.ahead.replace(Some(job)));
+        self.disk.set_limit(disk).await;
+        let folder = self.folder()?.usable();
+        let shape = self.shape_of(&settings.start).await?;
+        let loader = ClipLoader::with_disk(shape, settings.clip_seconds, self.disk.clone());
+        let told = Cell::new(0.0);
+        let report = |done, total| {
+            let now = clock::seconds();
+            if now - told.get() > TOLD_EVERY || done == total {
+                told.set(now);
+                self.report(job, Event::DecodedAhead { done, total, disk: self.disk.report() });
+            }
+        };
+        decode_ahead(&FolderClips { folder: &folder, loader }, &self.disk, report).await;
+        Ok(())
+    }
+
+    async fn shape_of(&self, start: &StartFrom) -> Result<ClipShape, String> {
+        match start {
+            StartFrom::Size(size) => Ok(clip_shape(&size.config(&[]), IMAGENET)),
+            start => clip_shape_of(&self.beginning(start).await?).map_err(sentence),
+        }
     }
 }

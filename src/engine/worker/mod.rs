@@ -12,7 +12,7 @@ mod pretraining;
 mod runs;
 mod settings;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -64,6 +64,8 @@ struct Engine {
     imports: Cell<usize>,
     /// The import that looks into its files.
     importing: Cell<Option<JobId>>,
+    /// The job that decodes ahead.
+    ahead: Cell<Option<JobId>>,
     /// Classes of the folder whose pictures the page has.
     pictured: RefCell<Vec<String>>,
     store: IndexedDbStore,
@@ -88,6 +90,7 @@ impl Engine {
             contents: RefCell::default(),
             imports: Cell::default(),
             importing: Cell::default(),
+            ahead: Cell::default(),
             pictured: RefCell::default(),
             store: IndexedDbStore::default(),
             disk: Rc::new(DiskCache::new(USUAL_DISK)),
@@ -111,11 +114,7 @@ impl Engine {
             .map(|array| array.iter().map(|file| file.dyn_into().ok()).collect())
             .unwrap_or_default();
         match request.command {
-            Command::Cancel { job } => {
-                if let Some(running) = self.running.borrow().get(&job) {
-                    running.abort.abort();
-                }
-            }
+            Command::Cancel { job } => self.abort(Some(job)),
             Command::PauseTuning { job, paused } => {
                 if let Some(running) = self.running.borrow().get(&job) {
                     running.brake.pause(paused);
@@ -170,6 +169,7 @@ impl Engine {
                 Ok(())
             }
             Command::Label { labelling } => self.label(job, &labelling).await,
+            Command::DecodeAhead { settings, disk } => self.decode_ahead(job, &settings, disk).await,
             Command::Preview { class, round, settings, seed } => {
                 self.preview(job, (&class, round), &settings, seed).await
             }
@@ -206,6 +206,13 @@ impl Engine {
             }
             // Answered where they arrive.
             Command::Cancel { .. } | Command::PauseTuning { .. } | Command::StopTuning { .. } => Ok(()),
+        }
+    }
+
+    /// Ends a job, where there is one that goes on.
+    fn abort(&self, job: Option<JobId>) {
+        if let Some(running) = job.and_then(|job| Ref::filter_map(self.running.borrow(), |all| all.get(&job)).ok()) {
+            running.abort.abort();
         }
     }
 
