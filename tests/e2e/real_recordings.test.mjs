@@ -30,6 +30,10 @@ async function pass(t, folder, disk) {
   assert.ok((await colours()) > 10, "the preview shows a picture");
   await page.page.keyboard.press("Escape");
 
+  if (disk === ON_DISK) {
+    await page.go("fine-tune");
+    await page.page.getByTestId("decoded-ahead").filter({ hasText: /^([\d,]+) of \1 videos decoded ahead/ }).waitFor({ timeout: 2 * 60_000 });
+  }
   await page.startTuning();
   await page.tuned(8 * 60_000);
   const losses = await page.losses();
