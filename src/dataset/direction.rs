@@ -9,18 +9,19 @@ pub fn names_direction(class: &str) -> bool {
     words(class).iter().any(|word| DIRECTIONS.contains(&word.as_str()))
 }
 
-/// The words of a name, in lower case; a capital after a small letter starts one.
+/// The words of a name, in lower case; a capital after a small letter starts one. The directions are plain ASCII, and
+/// Unicode's tables of cases would weigh more than the page's words do.
 fn words(name: &str) -> Vec<String> {
     let mut spaced = String::new();
     let mut after_small = false;
     for letter in name.chars() {
-        if letter.is_uppercase() && after_small {
+        if letter.is_ascii_uppercase() && after_small {
             spaced.push(' ');
         }
-        spaced.extend(letter.to_lowercase());
-        after_small = letter.is_lowercase();
+        spaced.push(letter.to_ascii_lowercase());
+        after_small = letter.is_ascii_lowercase() || !letter.is_ascii();
     }
-    spaced.split(|letter: char| !letter.is_alphanumeric()).map(String::from).collect()
+    spaced.split(|letter: char| letter.is_ascii() && !letter.is_ascii_alphanumeric()).map(String::from).collect()
 }
 
 #[cfg(test)]

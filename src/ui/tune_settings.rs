@@ -1,6 +1,7 @@
 //! The form of a run's settings.
 
 use leptos::prelude::*;
+use wasm_bindgen::JsValue;
 
 use super::augmentation_settings::{AugmentationSettings, direction_warning};
 use super::components::field::NumberField;
@@ -127,7 +128,10 @@ fn seed(text: &str) -> u64 {
 
 /// Below every setting's range where it is no number.
 pub fn decimal(text: &str) -> f64 {
-    text.trim().replace(',', ".").parse().unwrap_or(-1.0)
+    let text = text.trim().replace(',', ".");
+    // The browser's own reading of numbers; Rust's would be a thirtieth of the page.
+    let value = if text.is_empty() { f64::NAN } else { JsValue::from_str(&text).unchecked_into_f64() };
+    if value.is_finite() { value } else { -1.0 }
 }
 
 pub fn rounded(value: &f64) -> String {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use gloo_timers::callback::Timeout;
-use js_sys::Array;
+use js_sys::{Array, JsString};
 use leptos::prelude::*;
 
 use super::disk_choice;
@@ -304,8 +304,9 @@ impl Tuning {
 
 /// `sample` -> `Sample`.
 fn capitalised(name: &str) -> String {
-    let mut letters = name.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+    let (first, others) = name.split_at(name.chars().next().map_or(0, char::len_utf8));
+    // The browser knows every script's capitals already.
+    format!("{}{others}", String::from(JsString::from(first).to_upper_case()))
 }
 
 /// Asks the browser not to clear this site's data by itself when the disk runs low; it may say no, and asking again is
