@@ -43,6 +43,19 @@ test("each strategy trains from the form, and what it froze stays as it was", { 
   page.assertNothingUncaught();
 });
 
+test("a run that brings nothing new ends early, and says after which epoch", { timeout: 3 * 60_000 }, async (t) => {
+  const page = await openSettings(t, "30");
+  await page.page.getByText("More settings", { exact: true }).click();
+  // Nothing moves, so nothing gets better after the first epoch.
+  await page.page.locator("#learning_rate").fill("0.000000000001");
+  await page.page.locator("#early_stopping_patience").fill("1");
+  await page.by("start-tuning").click();
+  await page.tuned();
+  assert.equal((await page.losses()).length * 15, await page.totalSteps());
+  await page.page.getByText("The run ended early, after epoch 2").waitFor();
+  page.assertNothingUncaught();
+});
+
 test("milestones that make no sense are refused beside their field", { timeout: 3 * 60_000 }, async (t) => {
   const page = await openSettings(t, "4");
   await page.page.locator("#strategy").selectOption("unfreeze_milestones");
