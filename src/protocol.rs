@@ -59,7 +59,7 @@ pub enum Command {
     /// Other labels or splits for the imported folder. Answers: [`Event::Imported`], [`Event::Thumbnail`]s.
     Label { labelling: Labelling },
     /// Decode the imported folder's videos to disk before a run with these settings asks for them, keeping at most `disk`
-    /// bytes there. Another import or a run ends it. Answers: [`Event::DecodedAhead`]s.
+    /// bytes there. Another import ends it. Answers: [`Event::DecodedAhead`]s.
     DecodeAhead { settings: TuneSettings, disk: u64 },
     /// A training clip as the model will see it, of the `round`-th video of a class, those to train on first. The seed
     /// decides all that is random. Answer: [`Event::Preview`].

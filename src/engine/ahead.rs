@@ -25,6 +25,7 @@ enum Wanted {
 
 /// Decodes the folder's training videos, then the clips of its validation. `told` hears how many are done.
 pub async fn decode_ahead(clips: &FolderClips<'_>, disk: &DiskCache, mut told: impl FnMut(usize, usize)) {
+    let _filling = disk.fill();
     let examples = clips.folder.examples();
     let train = examples.train.iter().map(|example| (example.video, Wanted::AllFrames));
     let validation = examples.validation.iter().map(|example| (example.video, Wanted::EvaluationClip));

@@ -11,7 +11,7 @@ use super::{
     Frame, VideoError, VideoReader, VideoSource,
     augmentation::{TrainingDraw, training},
     disk::DiskCache,
-    kept::{Kept, Outline, Purpose, Whole, WholeFrames},
+    kept::{Kept, Outline, Purpose, SMALL_BYTES, Whole, WholeFrames},
     part::PartOfVideo,
     sampler::{FrameNumbers, evaluation_start, generator, nearest, training_start, uniform_temporal_subsample},
     transform::{evaluation, pictures},
@@ -221,14 +221,15 @@ impl ClipLoader {
     ) -> Result<Option<Rc<Whole>>, VideoError> {
         let info = video.info();
         let frame_bytes = info.width as usize * info.height as usize * 3;
-        let room = |frames: usize, purpose| self.kept.room(frames.saturating_mul(frame_bytes), purpose);
-        // It may be larger than this says, so it is not taken for small yet.
-        let at_first = if purpose == Purpose::Later { Purpose::Clips } else { purpose };
-        if room((info.seconds * LEAST_FRAME_RATE) as usize, at_first).is_none() {
+        let bytes = |frames: usize| frames.saturating_mul(frame_bytes);
+        let at_least = bytes((info.seconds * LEAST_FRAME_RATE) as usize);
+        // It may be larger than this, so it is not taken for too small to be decoded ahead.
+        let at_least = if purpose == Purpose::Later { at_least.max(SMALL_BYTES + 1) } else { at_least };
+        if self.kept.room(at_least, purpose).is_none() {
             return Ok(None);
         }
         let timestamps = video.timestamps(0.0, f64::INFINITY).await?;
-        let Some(_room) = room(timestamps.len(), purpose) else { return Ok(None) };
+        let Some(_room) = self.kept.room(bytes(timestamps.len()), purpose) else { return Ok(None) };
         let frames = video.frames(&timestamps).await?;
         let outline = Outline { seconds: info.seconds, timestamps, size: [info.width, info.height] };
         let whole = Rc::new(Whole { outline: Rc::new(outline), frames: WholeFrames::InMemory(frames) });

@@ -36,6 +36,8 @@ pub struct DiskCache {
     held: Cell<u64>,
     /// The disk refused something; nothing more is tried.
     refused: Cell<bool>,
+    /// How many are at work to fill it with what others will ask for.
+    fillers: Cell<usize>,
 }
 
 impl DiskCache {
@@ -47,7 +49,18 @@ impl DiskCache {
             limit: Cell::new(limit),
             held: Cell::new(0),
             refused: Cell::new(false),
+            fillers: Cell::new(0),
         }
+    }
+
+    /// Tells, for as long as the answer is held, that somebody fills the cache with all that others will ask for.
+    pub fn fill(&self) -> Filling<'_> {
+        self.fillers.set(self.fillers.get() + 1);
+        Filling(&self.fillers)
+    }
+
+    pub fn is_being_filled(&self) -> bool {
+        self.fillers.get() > 0
     }
 
     pub fn get(&self, key: &str) -> Option<Rc<OnDisk>> {
@@ -130,6 +143,15 @@ impl DiskCache {
         if let Some(scratch) = scratch {
             scratch.remove(&entry.name).await;
         }
+    }
+}
+
+/// Held by whoever fills a cache.
+pub struct Filling<'a>(&'a Cell<usize>);
+
+impl Drop for Filling<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::files::{FileError, FileSource};
 /// How many bytes of decoded frames lie in memory.
 const MEMORY_BYTES: usize = 256 << 20;
 /// A video lies in memory where its frames take at most this many bytes.
-const SMALL_BYTES: usize = 4 << 20;
+pub const SMALL_BYTES: usize = 4 << 20;
 /// Bytes of frames in memory at a time, of all videos that are on their way to disk; no larger video is kept. Seven seconds
 /// of UCF101 are 40 MB.
 const BYTES_UNDER_WAY: usize = 256 << 20;
@@ -76,7 +76,7 @@ pub struct Kept {
 /// What a video is decoded for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// A clip now, and others later.
+    /// A clip now, and others later; while somebody fills the disk, the clip is all that is worth waiting for.
     Clips,
     /// A clip that is the same each time: it takes less room than the video.
     OneClip,
@@ -115,8 +115,9 @@ impl Kept {
     /// epoch.
     pub fn room(&self, bytes: usize, purpose: Purpose) -> Option<Room<'_>> {
         let on_disk = || self.disk.as_ref().is_some_and(|disk| disk.has_room(bytes as u64));
+        let filled = || self.disk.as_ref().is_some_and(|disk| disk.is_being_filled());
         let wanted = match purpose {
-            Purpose::Clips => bytes <= SMALL_BYTES || on_disk(),
+            Purpose::Clips => bytes <= SMALL_BYTES || (on_disk() && !filled()),
             Purpose::OneClip => bytes <= SMALL_BYTES,
             // Memory has a small one as soon as it is asked for.
             Purpose::Later => bytes > SMALL_BYTES && on_disk(),
@@ -205,7 +206,8 @@ mod tests {
 
     #[test]
     fn a_video_is_decoded_whole_only_where_that_pays() {
-        let (disk, none) = (Kept::new(Some(Rc::new(DiskCache::new(u64::MAX)))), Kept::new(None));
+        let cache = Rc::new(DiskCache::new(u64::MAX));
+        let (disk, none) = (Kept::new(Some(cache.clone())), Kept::new(None));
         let has_room = |kept: &Kept, bytes| {
             [Purpose::Clips, Purpose::OneClip, Purpose::Later].map(|purpose| kept.room(bytes, purpose).is_some())
         };
@@ -213,5 +215,10 @@ mod tests {
         assert_eq!(has_room(&disk, SMALL_BYTES + 1), [true, false, true]);
         assert_eq!(has_room(&none, SMALL_BYTES), [true, true, false]);
         assert_eq!(has_room(&none, SMALL_BYTES + 1), [false, false, false]);
+        let filling = cache.fill();
+        assert_eq!(has_room(&disk, SMALL_BYTES), [true, true, false]);
+        assert_eq!(has_room(&disk, SMALL_BYTES + 1), [false, false, true]);
+        drop(filling);
+        assert_eq!(has_room(&disk, SMALL_BYTES + 1), [true, false, true]);
     }
 }

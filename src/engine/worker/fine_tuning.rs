@@ -21,7 +21,6 @@ impl Engine {
         if let Run::New(settings) = run {
             self.refuse_what_does_not_fit(&self.config_of(&settings.start).await?, Some(settings.batch))?;
         }
-        self.abort(self.ahead.take());
         let report = |event| self.report(job, Event::Tune(event));
         self.disk.set_limit(disk).await;
         let (store, disk) = (&self.store, &self.disk);

@@ -89,7 +89,7 @@ impl Engine {
         }
         Ok(())
     }
-    /// Until the disk is full, or a run begins, which then decodes what it needs itself.
+    /// Until the disk is full or another folder comes; a run that begins meanwhile decodes what it lacks itself.
     pub(super) async fn decode_ahead(&self, job: JobId, settings: &TuneSettings, disk: u64) -> Outcome {
         self.abort(self.ahead.replace(Some(job)));
         self.disk.set_limit(disk).await;
