@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::labelling::Labelling;
 use crate::dataset::{Catalogue, Split, Unusable};
+use crate::evaluation::Views;
 use crate::train::pretraining::settings::PretrainSettings;
 use crate::train::settings::{StartFrom, TuneSettings};
 
@@ -39,6 +40,9 @@ pub enum DeviceChoice {
     Gpu,
     Cpu,
 }
+
+/// Clips of an evaluation that are shown in one go: a 224-pixel one takes 3 MB.
+pub const CLIPS_AT_A_TIME: usize = 12;
 
 /// Ends a path among others: no file's name has it.
 pub const PATH_END: char = '\0';
@@ -111,6 +115,14 @@ pub enum Command {
     ExportRun { run: String, file: RunFile },
     /// What a run ran with. Answer: [`Event::Settings`].
     RunSettings { run: String },
+    /// What a model is worth on splits of the imported folder. Answers: [`Event::Looked`]s, an [`Event::Unusable`] for each
+    /// video that is left out, [`Event::Evaluated`].
+    Evaluate { checkpoint: String, splits: Vec<Split>, views: Views },
+    /// Clips of the last evaluation, [`CLIPS_AT_A_TIME`] from the `from`th on; `clips` is what a button of its report
+    /// carries as `data-clips`. Answers: [`Event::Clips`], and an [`Event::Clip`] or [`Event::Unusable`] for each.
+    ShowClips { clips: String, from: usize },
+    /// The last evaluation's report as a file. Answer: [`Event::Exported`], the `Blob` beside the message.
+    ExportReport,
     /// Classify files, whose `File` handles travel beside the message, one for each name.
     /// Answers: an [`Event::Classified`] or [`Event::Unusable`] for each file, in order.
     Classify { checkpoint: String, names: Vec<String>, top: usize },
@@ -173,6 +185,26 @@ pub enum Event {
     /// As HTML.
     Compared(String),
     Fit(Fit),
+    /// How many views of videos the model has seen.
+    Looked {
+        done: usize,
+        total: usize,
+    },
+    /// HTML for a shadow root.
+    Evaluated {
+        report: String,
+    },
+    /// How many clips there are, and what they have in common.
+    Clips {
+        title: String,
+        total: usize,
+    },
+    /// The middle of a video as the model sees it, and what the model said.
+    Clip {
+        clip: ClipPicture,
+        path: String,
+        said: String,
+    },
     Classified(Classification),
     Unusable(Unusable),
     Done,

@@ -115,11 +115,12 @@ fn the_most_wrong_are_wrong_and_both_lists_begin_with_the_worst() {
         let (wrong, uncertain) = (ours.most_wrong(10), ours.most_uncertain(10));
         let errors = ours.clips.iter().filter(|clip| !clip.is_right()).count();
         assert_eq!((wrong.len(), uncertain.len()), (errors.min(10), 10), "{name}");
-        assert!(wrong.iter().all(|clip| !clip.is_right() && clip.rank > 0));
-        assert!(wrong.is_sorted_by(|one, next| one.loss >= next.loss));
-        assert!(uncertain.is_sorted_by(|one, next| one.entropy >= next.entropy));
+        assert!(wrong.iter().chain(&uncertain).all(|&(place, clip)| std::ptr::eq(&ours.clips[place], clip)));
+        assert!(wrong.iter().all(|(_, clip)| !clip.is_right() && clip.rank > 0));
+        assert!(wrong.is_sorted_by(|(_, one), (_, next)| one.loss >= next.loss));
+        assert!(uncertain.is_sorted_by(|(_, one), (_, next)| one.entropy >= next.entropy));
         let highest = ours.clips.iter().map(|clip| clip.entropy).fold(0.0, f64::max);
-        assert_eq!(uncertain[0].entropy, highest, "{name}");
+        assert_eq!(uncertain[0].1.entropy, highest, "{name}");
     }
 }
 

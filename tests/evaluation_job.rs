@@ -7,6 +7,7 @@ mod sample;
 
 use std::path::Path;
 use std::process::Command;
+use std::rc::Rc;
 use std::sync::OnceLock;
 
 use burn::tensor::Device;
@@ -16,6 +17,7 @@ use cliptune::engine::classification::classify;
 use cliptune::engine::evaluation::{Asked, EvaluateError, evaluate};
 use cliptune::engine::folder::Folder;
 use cliptune::engine::loaded::LoadedModel;
+use cliptune::engine::review::Review;
 use cliptune::evaluation::{Evaluated, EvaluationEvent, Views};
 use cliptune::export::report;
 use cliptune::files::FileSource;
@@ -162,6 +164,42 @@ fn figures_of_videos_that_were_trained_on_come_with_a_warning() {
     assert!(warnings.len() == 1 && warnings[0].contains("3 videos of the test split"), "{warnings:?}");
 }
 
+#[test]
+fn every_number_and_every_name_on_the_page_leads_to_its_clips() {
+    let (checkpoint, data) = tuned();
+    let folder = import(data);
+    let evaluated = evaluated(&checkpoint, &folder, (&HELD_OUT, Views::Single, 4)).0.unwrap();
+    let clips: usize = evaluated.iter().map(|split| split.clips.len()).sum();
+    let review = Review::new(checkpoint, Rc::new(folder), evaluated).unwrap();
+    let html = review.for_page();
+    let mut in_cells = 0;
+    for button in html.split("<button").skip(1) {
+        let text = button.split("data-clips=\"").nth(1).unwrap().split('"').next().unwrap().replace("&quot;", "\"");
+        let shown = review.find(&text).unwrap();
+        let words = button.split_once('>').unwrap().1.split_once('<').unwrap().0;
+        match words.parse::<usize>() {
+            Ok(count) => {
+                assert_eq!(shown.clips.len(), count, "{text}");
+                assert!(shown.clips.iter().all(|clip| shown.title.starts_with(&format!("“{}”", of_path(&clip.path)))));
+                in_cells += count;
+            }
+            Err(_) => assert_eq!((shown.clips.len(), words), (1, shown.clips[0].path.as_str())),
+        }
+    }
+    assert_eq!(in_cells, clips, "every clip is in one cell");
+    let shown = review.find(r#"{"split":"test","clips":{"one":0}}"#).unwrap();
+    let picture = block_on(review.picture(shown.clips[0])).unwrap();
+    assert!(!picture.frames.is_empty());
+    assert!(review.find("").is_none());
+    let (name, html) = review.file();
+    assert!(name.ends_with("-evaluation.html") && !html.contains("data-clips"), "{name}");
+}
+
+/// `test/SpinLeft/a.webm` -> `SpinLeft`.
+fn of_path(path: &str) -> &str {
+    path.split('/').nth(1).unwrap()
+}
+
 /// The tags of an HTML text with all their attributes, in order, and what lies between those that follow the style.
 fn taken_apart(html: &str) -> (Vec<&str>, String) {
     let (_, body) = html.split_once("</style>").unwrap();
@@ -191,11 +229,11 @@ fn no_name_becomes_a_tag_of_the_report_or_an_attribute() {
             evaluated.left_out = vec![cliptune::dataset::Unusable { path: name.into(), reason: name.into() }];
             evaluated.warnings = vec![name.into()];
         }
-        report::html(&checkpoint, &config, &evaluated)
+        [report::html(&checkpoint, &config, &evaluated), report::for_page(checkpoint.record.as_ref(), &evaluated)]
     };
     let harmless = written("name");
-    let tags = taken_apart(&harmless).0;
-    assert!(tags.len() > 300 && !tags.iter().any(|tag| tag.contains("name0")), "{} tags", tags.len());
+    let tags = harmless.each_ref().map(|html| taken_apart(html).0);
+    assert!(tags[0].len() > 300 && !tags[0].iter().any(|tag| tag.contains("name0")), "{} tags", tags[0].len());
     for hostile in [
         "<script>alert(1)</script>",
         "\"><img src=x onerror=alert(1)>",
@@ -205,12 +243,17 @@ fn no_name_becomes_a_tag_of_the_report_or_an_attribute() {
         "javascript:alert(1)\u{0}\u{202e}",
         "&lt;b&gt;&#60;i&#62;",
     ] {
-        let html = written(hostile);
-        let (found, texts) = taken_apart(&html);
-        assert_eq!(found, tags, "{hostile}");
-        assert!(!texts.contains('"') && !texts.contains('\u{0}'), "{hostile}");
+        for (html, tags) in written(hostile).iter().zip(&tags) {
+            let (found, texts) = taken_apart(html);
+            // A button's label holds names: as many attributes as with a harmless one.
+            let without_labels =
+                |tag: &&str| (tag.split(" title=").next().unwrap().to_string(), tag.matches('"').count());
+            let [found, expected] = [&found, tags].map(|tags| tags.iter().map(without_labels).collect::<Vec<_>>());
+            assert_eq!(found, expected, "{hostile}");
+            assert!(!texts.contains('"') && !texts.contains('\u{0}'), "{hostile}");
+        }
     }
-    assert!(written("&lt;b&gt;").contains("&amp;lt;b&amp;gt;"), "what looks escaped is a name like any other");
+    assert!(written("&lt;b&gt;")[0].contains("&amp;lt;b&amp;gt;"), "what looks escaped is a name like any other");
 }
 
 fn cliptune(arguments: &[&str]) -> (i32, String, String) {

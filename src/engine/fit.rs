@@ -22,25 +22,61 @@ pub enum Limits {
     Gpu { largest_buffer: u64 },
 }
 
+/// What a model is counted in.
+struct Counts {
+    parameters: u64,
+    largest_weight: u64,
+    /// Attention scores of one layer and clip.
+    scores: u64,
+    /// Numbers that one layer holds of one clip.
+    layer: u64,
+}
+
+impl Counts {
+    fn of(config: &VideoMaeConfig) -> Self {
+        let shapes = expected(config);
+        let count = |shape: &[usize]| shape.iter().fold(1u64, |product, &side| product.saturating_mul(side as u64));
+        let (tokens, width) = (config.tokens() as u64, config.hidden_size as u64);
+        let (inner, heads) = (config.intermediate_size as u64, config.num_attention_heads as u64);
+        let scores = heads.saturating_mul(tokens).saturating_mul(tokens);
+        Self {
+            parameters: shapes.iter().map(|(_, shape)| count(shape)).sum(),
+            largest_weight: shapes.iter().map(|(_, shape)| count(shape)).max().unwrap_or(0),
+            scores,
+            // Scores and their softmax; in, norms, query, key, value, mixed, out and two residuals; and the feed-forward
+            // block before and after its activation.
+            layer: 2u64.saturating_mul(scores) + tokens.saturating_mul(9 * width + 3 * inner),
+        }
+    }
+
+    fn largest_buffer(&self, clips: u64) -> u64 {
+        FLOAT.saturating_mul(self.largest_weight.max(self.scores.saturating_mul(clips)))
+    }
+}
+
+/// How many clips a forward pass of a model that fits may take, so that more than one fits, too; `most` at most.
+pub fn clips_at_a_time(config: &VideoMaeConfig, most: usize, limits: Limits) -> usize {
+    let counts = Counts::of(config);
+    let fits = |clips: usize| match limits {
+        Limits::None => true,
+        Limits::Gpu { largest_buffer } => counts.largest_buffer(clips as u64) <= largest_buffer,
+        // Half of what there is: the clips that wait for the model need their room as well.
+        Limits::Wasm => FLOAT.saturating_mul(counts.layer.saturating_mul(clips as u64)) <= CPU_BYTES / 2,
+    };
+    (1..=most).rev().find(|&clips| fits(clips)).unwrap_or(1)
+}
+
 /// Estimates what a model takes to classify one clip, and to train on batches of so many; refuses what does not fit,
 /// training only where a batch is given.
 pub fn estimate(config: &VideoMaeConfig, batch: Option<usize>, limits: Limits) -> Fit {
     let (trains, batch) = (batch.is_some(), batch.unwrap_or(1));
-    let shapes = expected(config);
-    let count = |shape: &[usize]| shape.iter().fold(1u64, |product, &side| product.saturating_mul(side as u64));
-    let parameters: u64 = shapes.iter().map(|(_, shape)| count(shape)).sum();
-    let (tokens, width) = (config.tokens() as u64, config.hidden_size as u64);
-    let (inner, heads) = (config.intermediate_size as u64, config.num_attention_heads as u64);
-    let scores = heads.saturating_mul(tokens).saturating_mul(tokens);
-    // Of one layer and clip: scores and their softmax; in, norms, query, key, value, mixed, out and two residuals; and
-    // the feed-forward block before and after its activation.
-    let layer = 2u64.saturating_mul(scores) + tokens.saturating_mul(9 * width + 3 * inner);
+    let counts = Counts::of(config);
+    let Counts { parameters, layer, .. } = counts;
     let kept = layer.saturating_mul(config.num_hidden_layers as u64).saturating_mul(batch as u64);
-    let largest_weight = shapes.iter().map(|(_, shape)| count(shape)).max().unwrap_or(0);
     let inference_bytes = FLOAT.saturating_mul(parameters.saturating_add(layer));
     // Weights, gradients and AdamW's two moments.
     let training_bytes = FLOAT.saturating_mul(parameters.saturating_mul(4).saturating_add(kept));
-    let largest_buffer = |clips: u64| FLOAT.saturating_mul(largest_weight.max(scores.saturating_mul(clips)));
+    let largest_buffer = |clips: u64| counts.largest_buffer(clips);
     let refusal = match limits {
         Limits::Gpu { largest_buffer: most } if largest_buffer(1) > most => Some(format!(
             "This model needs a buffer of {}, and this GPU allows {}. Choose a smaller model, or fewer or smaller frames.",
@@ -97,6 +133,18 @@ mod tests {
         let refusal = estimate(&config(ModelSize::Base), Some(1), Limits::Wasm).refusal.unwrap();
         assert!(refusal.contains("CPU"), "{refusal}");
         assert_eq!(estimate(&config(ModelSize::Base), None, Limits::Wasm).refusal, None, "it classifies all the same");
+    }
+
+    #[test]
+    fn as_many_clips_at_a_time_as_the_device_holds() {
+        let at_a_time = |size, limits| clips_at_a_time(&config(size), 8, limits);
+        assert_eq!(at_a_time(ModelSize::Micro, Limits::Wasm), 8);
+        assert_eq!(at_a_time(ModelSize::Base, Limits::None), 8);
+        assert!((1..8).contains(&at_a_time(ModelSize::Base, Limits::Wasm)));
+        // Scores of one clip are 118 MB.
+        for (megabytes, clips) in [(1, 1), (128, 1), (256, 2), (4096, 8)] {
+            assert_eq!(at_a_time(ModelSize::Base, Limits::Gpu { largest_buffer: megabytes << 20 }), clips);
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The engine's jobs: import, preview, tune, classify, and keeping checkpoints.
+//! The engine's jobs: import, preview, tune, evaluate, classify, and keeping checkpoints.
 //!
 //! Comes in: [`crate::protocol::Command`]s with file handles. Goes out: [`crate::protocol::Event`]s. The jobs are plain
 //! Rust over a [`crate::storage::CheckpointStore`]; `worker.rs` speaks to the page and `bin/cliptune.rs` to a terminal.
@@ -19,6 +19,7 @@ pub mod import;
 pub mod loaded;
 pub mod models;
 pub mod pretraining;
+pub mod review;
 pub mod starter;
 pub mod tuning;
 #[cfg(target_family = "wasm")]

@@ -146,14 +146,16 @@ impl Evaluated {
         cell.map_or(&[], |cell| &cell.clips)
     }
 
-    /// The wrongly classified clips with the highest losses, highest first; `count` at most.
-    pub fn most_wrong(&self, count: usize) -> Vec<&ClipOutcome> {
-        first_by(self.clips.iter().filter(|clip| !clip.is_right()).collect(), count, |clip| clip.loss)
+    /// The wrongly classified clips with the highest losses, highest first; `count` at most. Each with its count into
+    /// [`Evaluated::clips`].
+    pub fn most_wrong(&self, count: usize) -> Vec<(usize, &ClipOutcome)> {
+        let clips = self.clips.iter().enumerate();
+        first_by(clips.filter(|(_, clip)| !clip.is_right()).collect(), count, |clip| clip.loss)
     }
 
-    /// The clips with the highest entropies, right or wrong, highest first; `count` at most.
-    pub fn most_uncertain(&self, count: usize) -> Vec<&ClipOutcome> {
-        first_by(self.clips.iter().collect(), count, |clip| clip.entropy)
+    /// The clips with the highest entropies, right or wrong, highest first; `count` at most. Each with its count.
+    pub fn most_uncertain(&self, count: usize) -> Vec<(usize, &ClipOutcome)> {
+        first_by(self.clips.iter().enumerate().collect(), count, |clip| clip.entropy)
     }
 
     pub fn class(&self, label: usize) -> &str {
@@ -191,8 +193,12 @@ fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
 }
 
 /// Those with the highest values; of equal ones the first.
-fn first_by(mut clips: Vec<&ClipOutcome>, count: usize, value: fn(&ClipOutcome) -> f64) -> Vec<&ClipOutcome> {
-    clips.sort_by(|one, other| value(other).total_cmp(&value(one)));
+fn first_by(
+    mut clips: Vec<(usize, &ClipOutcome)>,
+    count: usize,
+    value: fn(&ClipOutcome) -> f64,
+) -> Vec<(usize, &ClipOutcome)> {
+    clips.sort_by(|(_, one), (_, other)| value(other).total_cmp(&value(one)));
     clips.truncate(count);
     clips
 }

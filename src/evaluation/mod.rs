@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod calibration;
+pub mod chosen;
 pub mod evaluated;
 pub mod scores;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use answer::Answer;
 pub use calibration::{Calibration, Temperature};
+pub use chosen::{Chosen, Clips};
 pub use evaluated::{Answered, Evaluated};
 
 use crate::dataset::Unusable;

@@ -154,6 +154,11 @@ fn entry(
 
 /// What an exported checkpoint's file is called: its name in letters, digits, `-` and `_`, and `.zip`.
 pub fn file_name(checkpoint_name: &str) -> String {
+    format!("{}.zip", plain_name(checkpoint_name).unwrap_or("model".into()))
+}
+
+/// A checkpoint's name as every file system takes it; none where nothing of it is left.
+pub fn plain_name(checkpoint_name: &str) -> Option<String> {
     let parts: Vec<String> = checkpoint_name
         .split(|character: char| !(character.is_alphanumeric() || character == '-' || character == '_'))
         .filter(|part| !part.is_empty())
@@ -161,7 +166,7 @@ pub fn file_name(checkpoint_name: &str) -> String {
         .collect();
     // 60 letters of at most 4 bytes stay under every file system's 255.
     let name: String = parts.join("-").chars().take(60).collect();
-    if name.is_empty() { "model.zip".to_string() } else { format!("{name}.zip") }
+    (!name.is_empty()).then_some(name)
 }
 
 #[cfg(test)]

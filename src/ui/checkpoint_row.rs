@@ -98,6 +98,10 @@ fn Actions(
         state.chosen_model.set(Some(checkpoint.with_value(|checkpoint| checkpoint.id.clone())));
         state.go(View::Classify);
     };
+    let evaluate = move |()| {
+        state.chosen_model.set(Some(checkpoint.with_value(|checkpoint| checkpoint.id.clone())));
+        state.go(View::Evaluate);
+    };
     let start = move |()| {
         state.tuning.start_from(StartFrom::Checkpoint(checkpoint.with_value(|checkpoint| checkpoint.id.clone())));
         state.tuning.editing.set(true);
@@ -118,6 +122,7 @@ fn Actions(
                 <p class="quiet no-classifier" data-testid=testid("no-classifier")>"Has no classifier yet; fine-tune it first."</p>
             })}
             {can_classify.then(|| act("open", "secondary small", "Open", Callback::new(open)))}
+            {can_classify.then(|| act("evaluate", "link", "Evaluate", Callback::new(evaluate)))}
             {act("start-from", style, "Fine-tune from this", Callback::new(start))}
             {resumable.then(|| act("resume", "link", "Resume", Callback::new(resume)))}
             {act("rename", "link", "Rename", Callback::new(rename))}

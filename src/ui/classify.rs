@@ -39,7 +39,7 @@ pub fn ClassifyView() -> impl IntoView {
 }
 
 #[component]
-fn NoModel() -> impl IntoView {
+pub fn NoModel() -> impl IntoView {
     let state = AppState::get();
     let waiting = move || state.models_busy.get();
     view! {
@@ -61,7 +61,7 @@ fn NoModel() -> impl IntoView {
 }
 
 #[component]
-fn ModelChoice() -> impl IntoView {
+pub fn ModelChoice() -> impl IntoView {
     let state = AppState::get();
     let model = Memo::new(move |_| state.model());
     let id = move || model.with(|model| model.as_ref().map(|model| model.id.clone()));

@@ -23,11 +23,11 @@ pub fn Header(offline: RwSignal<bool>) -> impl IntoView {
         let done = move || match view {
             View::Data => state.has_usable_data(),
             View::Tune => state.tuning.phase.with(|phase| *phase == TunePhase::Finished),
-            View::Pretrain | View::Classify | View::Models | View::Runs => false,
+            View::Pretrain | View::Classify | View::Models | View::Runs | View::Evaluate => false,
         };
         // Those without a place here belong to another.
         let current = move || match state.view.get() {
-            View::Runs => view == View::Models,
+            View::Runs | View::Evaluate => view == View::Models,
             View::Pretrain => view == View::Tune,
             current => view == current,
         };

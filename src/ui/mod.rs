@@ -11,6 +11,9 @@ mod components;
 mod data;
 mod disk_choice;
 mod engine_link;
+mod evaluate;
+mod evaluated_clips;
+mod evaluating;
 mod expert_settings;
 mod export;
 mod fitting;
@@ -99,6 +102,7 @@ fn App() -> impl IntoView {
                 View::Classify => view! { <classify::ClassifyView/> }.into_any(),
                 View::Models => view! { <models::ModelsView/> }.into_any(),
                 View::Runs => view! { <runs::RunsView/> }.into_any(),
+                View::Evaluate => view! { <evaluate::EvaluateView/> }.into_any(),
             }}
         </main>
         <footer class="footer">
@@ -127,6 +131,7 @@ fn title(state: AppState) -> String {
         View::Classify => "Classify · Cliptune".into(),
         View::Models => "Models · Cliptune".into(),
         View::Runs => "Runs · Cliptune".into(),
+        View::Evaluate => "Evaluate · Cliptune".into(),
     }
 }
 

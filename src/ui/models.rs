@@ -35,7 +35,7 @@ pub fn ModelsView() -> impl IntoView {
     }
 }
 
-/// The heading, and the way between the models and the runs that made them.
+/// The heading, and the way between the models, the runs that made them, and what they are worth.
 #[component]
 pub fn ModelsTabs(title: &'static str) -> impl IntoView {
     let state = AppState::get();
@@ -43,9 +43,9 @@ pub fn ModelsTabs(title: &'static str) -> impl IntoView {
         view! { <a href=view.address() class="step" aria-current=move || (state.view.get() == view).then_some("page")>{name}</a> }
     };
     view! {
-        <div class="intro compact row between">
+        <div class="intro compact row between no-print">
             <h1 id="models-title">{title}</h1>
-            <div class="tabs">{tab(View::Models, "Models")}{tab(View::Runs, "Runs")}</div>
+            <div class="tabs">{tab(View::Models, "Models")}{tab(View::Runs, "Runs")}{tab(View::Evaluate, "Evaluate")}</div>
         </div>
     }
 }

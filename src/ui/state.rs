@@ -12,6 +12,7 @@ use leptos::prelude::*;
 use super::bring::Bringing;
 use super::disk_choice;
 use super::engine_link::Engine;
+use super::evaluating::Evaluating;
 use super::export::Exporting;
 use super::fitting::Fitting;
 use super::folder::{self, FoundFile};
@@ -19,9 +20,9 @@ use super::hub::HubSettings;
 use super::origin::has_classifier;
 use super::tuning::Tuning;
 use super::words::{count, counted, size};
-use crate::dataset::Catalogue;
 use crate::dataset::labelling::Labelling;
 use crate::dataset::list::candidates;
+use crate::dataset::{Catalogue, ClassSummary, Split};
 use crate::protocol::{CheckpointSummary, Classification, Command, Event, JobId, PATH_END, Picture};
 
 /// The page's views; each has an address of its own.
@@ -34,10 +35,12 @@ pub enum View {
     Classify,
     Models,
     Runs,
+    Evaluate,
 }
 
 impl View {
-    pub const ALL: [Self; 6] = [Self::Data, Self::Tune, Self::Pretrain, Self::Classify, Self::Models, Self::Runs];
+    pub const ALL: [Self; 7] =
+        [Self::Data, Self::Tune, Self::Pretrain, Self::Classify, Self::Models, Self::Runs, Self::Evaluate];
 
     pub fn address(self) -> &'static str {
         match self {
@@ -47,6 +50,7 @@ impl View {
             Self::Classify => "#classify",
             Self::Models => "#models",
             Self::Runs => "#runs",
+            Self::Evaluate => "#evaluate",
         }
     }
 
@@ -122,6 +126,7 @@ pub struct AppState {
     pub exporting: Exporting,
     pub hub: HubSettings,
     pub fitting: Fitting,
+    pub evaluating: Evaluating,
     // Classify.
     pub chosen_model: RwSignal<Option<String>>,
     /// Each outlives the view that asked for it, so that an answer finds it after the user has gone elsewhere.
@@ -161,6 +166,7 @@ impl AppState {
             exporting: Exporting::new(),
             hub: HubSettings::new(),
             fitting: Fitting::new(),
+            evaluating: Evaluating::new(),
             chosen_model: RwSignal::new(None),
             classified: RwSignal::default(),
             classifying: RwSignal::new(None),
@@ -212,6 +218,16 @@ impl AppState {
     pub fn has_usable_data(self) -> bool {
         !self.import.with(ImportPhase::is_busy)
             && self.catalogue.with(|catalogue| catalogue.as_ref().is_some_and(|catalogue| catalogue.blocked.is_none()))
+    }
+
+    /// How many usable videos of the folder are of a split.
+    pub fn videos_of(self, split: Split) -> usize {
+        let of = |class: &ClassSummary| match split {
+            Split::Train => class.train,
+            Split::Validation => class.validation,
+            Split::Test => class.test,
+        };
+        self.catalogue.with(|catalogue| catalogue.as_ref().map_or(0, |all| all.classes.iter().map(of).sum()))
     }
 
     /// Hands a folder to the engine.

@@ -1,6 +1,6 @@
-//! Bytes on their way: a model to this device, or an export from it.
+//! Work that is counted as it goes: bytes of a model on their way to this device or from it, videos that are looked at.
 //!
-//! Comes in: what the engine tells of one job. Goes out: a signal to draw, with the time that is left. Never moves a byte.
+//! Comes in: what the engine tells of one job. Goes out: a signal to draw, with the time that is left. Does none of it.
 
 use leptos::prelude::*;
 
@@ -29,12 +29,12 @@ impl Passage {
         (self.total > 0).then(|| self.done as f64 / self.total as f64)
     }
 
-    fn words(&self) -> String {
+    fn words(&self, amount: fn(u64) -> String) -> String {
         let left = self.seconds_left.map(|seconds| format!(" · {} left", duration(seconds))).unwrap_or_default();
         match self.total {
             0 => String::new(),
             total if self.done >= total => "Almost done…".into(),
-            total => format!("{} of {}{left}", size(self.done), size(total)),
+            total => format!("{} of {}{left}", amount(self.done), amount(total)),
         }
     }
 }
@@ -51,13 +51,20 @@ pub enum TransferPhase {
 #[derive(Clone, Copy)]
 pub struct Transfer {
     pub phase: RwSignal<TransferPhase>,
+    /// In words.
+    amount: fn(u64) -> String,
     /// When the first bytes were told, and how many were there already.
     from: StoredValue<Option<(f64, u64)>>,
 }
 
 impl Transfer {
+    /// Of bytes.
     pub fn new() -> Self {
-        Self { phase: RwSignal::new(TransferPhase::Idle), from: StoredValue::new(None) }
+        Self::of(size)
+    }
+
+    pub fn of(amount: fn(u64) -> String) -> Self {
+        Self { phase: RwSignal::new(TransferPhase::Idle), amount, from: StoredValue::new(None) }
     }
 
     pub fn begin(self, job: JobId, what: String) {
@@ -126,6 +133,7 @@ pub fn TransferProgress(transfer: Transfer, testid: &'static str) -> impl IntoVi
     };
     let told = move |of: fn(&Passage) -> String| Signal::derive(move || transfer.passage(of).unwrap_or_default());
     let what = told(|passage| passage.what.clone());
+    let words = Signal::derive(move || transfer.passage(|passage| passage.words(transfer.amount)).unwrap_or_default());
     let running = Memo::new(move |_| transfer.is_running());
     move || {
         running.get().then(|| view! {
@@ -137,7 +145,7 @@ pub fn TransferProgress(transfer: Transfer, testid: &'static str) -> impl IntoVi
                 <ProgressBar testid label=what share=Signal::derive(move || transfer.passage(Passage::share).flatten())/>
                 <div class="row between quiet figures">
                     <p class="path">{told(|passage| passage.file.clone())}</p>
-                    <p>{told(Passage::words)}</p>
+                    <p>{words}</p>
                 </div>
             </div>
         })

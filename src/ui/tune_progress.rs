@@ -274,6 +274,7 @@ fn Outcome(on_again: Callback<()>) -> impl IntoView {
             {best}
             <div class="actions">
                 <button type="button" class="primary" data-testid="to-classify" on:click=move |_| state.go(View::Classify)>"Classify a clip"</button>
+                <button type="button" class="secondary" data-testid="to-evaluate" on:click=move |_| state.go(View::Evaluate)>"Evaluate it in full"</button>
                 <button type="button" class="secondary" on:click=move |_| state.go(View::Models)>"See all checkpoints"</button>
                 <button type="button" class="link" data-testid="tune-again" on:click=move |_| on_again.run(())>"Fine-tune again"</button>
             </div>

@@ -231,6 +231,37 @@ export class CliptunePage {
     await this.by("hub-download").click();
   }
 
+  /** Evaluates the chosen model, and waits for the report or for why there is none. */
+  async evaluate() {
+    await this.by("evaluate").click();
+    await this.by("evaluation-progress").or(this.by("report")).or(this.by("notice-error")).first().waitFor();
+    await this.by("report").or(this.by("notice-error")).first().waitFor({ timeout: 2 * MINUTE });
+  }
+
+  /** What the report says of each split: its name, its accuracy as shown, and the confusion matrix's counts. */
+  splitsOfReport() {
+    return this.by("report").locator("section:has(.matrix)").evaluateAll((sections) =>
+      sections.map((section) => ({
+        split: section.querySelector("h2").textContent,
+        accuracy: section.querySelector(".figure-row dd").textContent,
+        matrix: [...section.querySelectorAll(".matrix tbody tr")].map((row) => [...row.querySelectorAll("td")].map((cell) => Number(cell.textContent) || 0)),
+        classes: [...section.querySelectorAll(".matrix tbody th")].map((head) => head.textContent),
+      })),
+    );
+  }
+
+  /** A cell of a split's confusion matrix, as a button. */
+  matrixCell(split, label, prediction) {
+    const section = this.by("report").locator("section", { has: this.page.getByRole("heading", { name: split, exact: true }) });
+    return section.locator(`.matrix tbody tr:nth-child(${label + 1}) td:nth-of-type(${prediction + 1}) button`);
+  }
+
+  /** The videos in the dialog, once all are there; their paths. */
+  async shownClips(count) {
+    await this.by("shown-clip").nth(count - 1).getByTestId("preview-canvas").waitFor({ timeout: MINUTE });
+    return this.by("shown-clip").evaluateAll((clips) => clips.map((clip) => clip.dataset.path));
+  }
+
   /** Classifies one file with the chosen model; label and score, best first. */
   async classify(file) {
     await this.go("classify");

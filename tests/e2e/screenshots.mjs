@@ -89,6 +89,15 @@ try {
   await shoot("10-tuning");
   await page.tuned();
   await shoot("11-tuned");
+  await page.by("to-evaluate").click();
+  await shoot("11a-evaluate");
+  await page.evaluate();
+  await shoot("11b-report");
+  await page.by("report").locator(".matrix button").first().click();
+  await page.by("shown-clip").first().getByTestId("preview-canvas").waitFor();
+  await shoot("11c-clips-of-the-report");
+  await page.closeDialog();
+  await page.go("fine-tune");
   await page.by("tune-again").click();
   await page.page.locator("#learning_rate").fill("0.0003");
   await page.page.locator("#epochs").fill("4");
@@ -96,7 +105,7 @@ try {
   await page.tuned();
   await page.showRuns();
   await page.page.locator("[data-note]").first().fill("A third of the rate: slower, and it ends where the other one was after two epochs.");
-  await shoot("11b-runs");
+  await shoot("11d-runs");
   await page.go("fine-tune");
   await page.classify(sampleClips("test", "SpinLeft", 1)[0]);
   await shoot("12-classified");
@@ -137,6 +146,10 @@ try {
   await page.page.keyboard.press("Escape");
   await page.by("device-chip").click();
   await shoot("23-device-menu");
+  await page.page.reload();
+  await page.ready();
+  await page.by(`evaluate-${downloaded}`).click();
+  await shoot("24-nothing-to-evaluate-on");
 } finally {
   for (const act of afterwards) await act();
 }

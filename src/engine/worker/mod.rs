@@ -6,6 +6,7 @@
 
 mod checkpoints;
 mod classifying;
+mod evaluating;
 mod fine_tuning;
 mod folders;
 mod pretraining;
@@ -31,6 +32,7 @@ use super::device;
 use super::fit::Limits;
 use super::folder::Folder;
 use super::loaded::LoadedModel;
+use super::review::Review;
 use crate::protocol::{Command, Event, JobId, Report, Request, USUAL_DISK};
 use crate::storage::CheckpointStore;
 use crate::storage::indexed_db::IndexedDbStore;
@@ -75,6 +77,8 @@ struct Engine {
     tuning: Cell<bool>,
     /// The model that classified last, with its loader: the next clip is likely for the same one.
     loaded: RefCell<Option<(String, Rc<(LoadedModel, ClipLoader)>)>>,
+    /// The last evaluation.
+    review: RefCell<Option<Rc<Review>>>,
 }
 
 /// A job's sentence for the page.
@@ -97,6 +101,7 @@ impl Engine {
             running: RefCell::default(),
             tuning: Cell::new(false),
             loaded: RefCell::default(),
+            review: RefCell::default(),
         }
     }
 
@@ -201,6 +206,9 @@ impl Engine {
             Command::NoteRun { run, note } => self.note_run(&run, &note).await,
             Command::ExportRun { run, file } => self.export_run(job, &run, file).await,
             Command::RunSettings { run } => self.run_settings(job, &run).await,
+            Command::Evaluate { checkpoint, splits, views } => self.evaluate(job, &checkpoint, &splits, views).await,
+            Command::ShowClips { clips, from } => self.show_clips(job, &clips, from).await,
+            Command::ExportReport => self.export_report(job),
             Command::Classify { checkpoint, top, .. } => {
                 self.classify(job, &checkpoint, files.into_iter().flatten().collect(), top).await
             }

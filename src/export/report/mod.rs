@@ -1,4 +1,4 @@
-//! A report of a model that prints: one HTML file that needs no other and asks for nothing.
+//! A report of a model that prints: one HTML file that needs no other and asks for nothing, or the same for the page.
 //!
 //! Comes in: a checkpoint and its evaluations. Goes out: HTML with its style and its drawings in it, without a script.
 //! Names of classes, files and runs come from users and are texts, never tags ([`crate::drawing::markup`]).
@@ -6,7 +6,7 @@
 mod reliability;
 mod results;
 
-use results::results;
+use results::{Place, results};
 pub(super) use results::{row, table};
 
 use super::dates::date;
@@ -36,17 +36,12 @@ pub fn html(checkpoint: &Checkpoint, config: &VideoMaeConfig, evaluated: &[Evalu
                 "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
             );
             page.leaf("title", &[], &checkpoint.summary.name);
-            page.own("<style>");
-            STYLE.into_iter().for_each(|style| page.own(style));
-            page.own("</style>");
+            style(page);
         });
         page.element("body", &[], |page| {
             page.element("main", &[], |page| {
                 head(page, checkpoint, config);
-                evaluated.iter().for_each(|evaluated| results(page, evaluated));
-                if let Some(record) = &checkpoint.record {
-                    run(page, record);
-                }
+                sections(page, checkpoint.record.as_ref(), evaluated, Place::File);
             });
             page.leaf(
                 "footer",
@@ -56,6 +51,28 @@ pub fn html(checkpoint: &Checkpoint, config: &VideoMaeConfig, evaluated: &[Evalu
         });
     });
     page.finish()
+}
+
+/// The same without its head, for a shadow root of the page's: its buttons carry the clips that they show as
+/// `data-clips` ([`crate::evaluation::Chosen`]).
+pub fn for_page(record: Option<&RunRecord>, evaluated: &[Evaluated]) -> String {
+    let mut page = Markup::default();
+    style(&mut page);
+    sections(&mut page, record, evaluated, Place::Page);
+    page.finish()
+}
+
+fn style(page: &mut Markup) {
+    page.own("<style>");
+    STYLE.into_iter().for_each(|style| page.own(style));
+    page.own("</style>");
+}
+
+fn sections(page: &mut Markup, record: Option<&RunRecord>, evaluated: &[Evaluated], place: Place) {
+    evaluated.iter().for_each(|evaluated| results(page, evaluated, place));
+    if let Some(record) = record {
+        run(page, record);
+    }
 }
 
 fn head(page: &mut Markup, checkpoint: &Checkpoint, config: &VideoMaeConfig) {

@@ -1,13 +1,14 @@
 //! What a report says of one split: figures, classes, confusions, calibration, and the clips to look at.
 //!
-//! Comes in: an [`Evaluated`]. Goes out: a `section`.
+//! Comes in: an [`Evaluated`]. Goes out: a `section`. Where the page shows it, what counts or names clips is a button that
+//! carries which ([`Chosen`]).
 
 use super::reliability::reliability;
 use crate::dataset::Split;
 use crate::dataset::words::{count, counted};
 use crate::drawing::markup::{Attribute, Markup};
-use crate::evaluation::Evaluated;
 use crate::evaluation::evaluated::ClipOutcome;
+use crate::evaluation::{Chosen, Clips, Evaluated};
 
 /// A confusion matrix of more classes is a table that nobody reads: the most frequent confusions stand instead.
 const MOST_CLASSES: usize = 30;
@@ -20,8 +21,17 @@ const LEFT_OUT: usize = 25;
 /// A cell darker than this needs light letters.
 const DARK: f64 = 0.55;
 
+/// Where a report is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In a file of its own, which has no clips to show.
+    File,
+    /// On the page, which plays the clips that a button carries.
+    Page,
+}
+
 /// One split's section.
-pub fn results(page: &mut Markup, evaluated: &Evaluated) {
+pub fn results(page: &mut Markup, evaluated: &Evaluated, place: Place) {
     page.element("section", &[], |page| {
         page.leaf("h2", &[], split(evaluated.split));
         let clips = counted(evaluated.clips.len(), "video", "videos");
@@ -30,13 +40,13 @@ pub fn results(page: &mut Markup, evaluated: &Evaluated) {
         for warning in &evaluated.warnings {
             page.leaf("p", &[("class", "warning")], warning);
         }
-        confusions(page, evaluated);
+        confusions(page, evaluated, place);
         classes(page, evaluated);
         calibration(page, evaluated);
         page.element("div", &[("class", "columns")], |page| {
             let (wrong, uncertain) = (evaluated.most_wrong(CLIPS), evaluated.most_uncertain(CLIPS));
-            clip_list(page, evaluated, "Most wrong", "loss", &wrong, |clip| clip.loss);
-            clip_list(page, evaluated, "Most uncertain", "entropy", &uncertain, |clip| clip.entropy);
+            clip_list(page, (evaluated, place), ("Most wrong", "loss"), &wrong, |clip| clip.loss);
+            clip_list(page, (evaluated, place), ("Most uncertain", "entropy"), &uncertain, |clip| clip.entropy);
         });
         left_out(page, evaluated);
     });
@@ -73,12 +83,16 @@ fn figures(page: &mut Markup, evaluated: &Evaluated) {
     });
 }
 
-fn confusions(page: &mut Markup, evaluated: &Evaluated) {
+fn confusions(page: &mut Markup, evaluated: &Evaluated, place: Place) {
     page.leaf("h3", &[], "Who is taken for what");
     if evaluated.classes.len() > MOST_CLASSES {
-        return frequent_confusions(page, evaluated);
+        return frequent_confusions(page, evaluated, place);
     }
-    page.leaf("p", &[("class", "quiet")], "Rows are the true classes, columns what the model said.");
+    let how = match place {
+        Place::File => "Rows are the true classes, columns what the model said.",
+        Place::Page => "Rows are the true classes, columns what the model said. A number shows its videos.",
+    };
+    page.leaf("p", &[("class", "quiet")], how);
     page.element("div", &[("class", "wide")], |page| {
         page.element("table", &[("class", "matrix figures")], |page| {
             page.element("thead", &[], |page| {
@@ -93,7 +107,9 @@ fn confusions(page: &mut Markup, evaluated: &Evaluated) {
                 for (label, class) in evaluated.classes.iter().enumerate() {
                     page.element("tr", &[], |page| {
                         page.leaf("th", &[("scope", "row"), ("class", "name")], class);
-                        (0..evaluated.classes.len()).for_each(|prediction| cell(page, evaluated, label, prediction));
+                        for prediction in 0..evaluated.classes.len() {
+                            cell(page, (evaluated, place), (label, prediction));
+                        }
                     });
                 }
             });
@@ -101,7 +117,7 @@ fn confusions(page: &mut Markup, evaluated: &Evaluated) {
     });
 }
 
-fn cell(page: &mut Markup, evaluated: &Evaluated, label: usize, prediction: usize) {
+fn cell(page: &mut Markup, (evaluated, place): (&Evaluated, Place), (label, prediction): (usize, usize)) {
     let clips = evaluated.cell(label, prediction).len();
     if clips == 0 {
         return page.leaf("td", &[("class", "none")], "·");
@@ -112,10 +128,38 @@ fn cell(page: &mut Markup, evaluated: &Evaluated, label: usize, prediction: usiz
     let class = if share > DARK { format!("{kind} dark") } else { kind.to_string() };
     // Pale cells would look empty.
     let shade = format!("--shade: {:.0}%", 12.0 + 88.0 * share);
-    page.leaf("td", &[("class", &class), ("style", &shade)], &count(clips));
+    page.element("td", &[("class", &class), ("style", &shade)], |page| {
+        cell_count(page, (evaluated, place), (label, prediction));
+    });
 }
 
-fn frequent_confusions(page: &mut Markup, evaluated: &Evaluated) {
+/// How many clips of a class were taken for a class.
+fn cell_count(page: &mut Markup, (evaluated, place): (&Evaluated, Place), (label, prediction): (usize, usize)) {
+    let clips = evaluated.cell(label, prediction).len();
+    let what = format!("{}: {}", counted(clips, "video", "videos"), evaluated.outcome(label, prediction));
+    let cell = Clips::Cell { label, prediction };
+    leading_to(page, (evaluated, place), cell, &[("title", &what), ("aria-label", &what)], &count(clips));
+}
+
+/// A text that, on the page, shows clips.
+fn leading_to(
+    page: &mut Markup,
+    (evaluated, place): (&Evaluated, Place),
+    clips: Clips,
+    attributes: &[Attribute<'_>],
+    text: &str,
+) {
+    match place {
+        Place::File => page.text(text),
+        Place::Page => {
+            let chosen = Chosen { split: evaluated.split, clips }.to_text();
+            let button = [("type", "button"), ("data-clips", chosen.as_str())];
+            page.leaf("button", &[&button, attributes].concat(), text);
+        }
+    }
+}
+
+fn frequent_confusions(page: &mut Markup, evaluated: &Evaluated, place: Place) {
     let mut cells: Vec<_> = evaluated.confusion.iter().filter(|cell| cell.label != cell.prediction).collect();
     cells.sort_by_key(|cell| std::cmp::Reverse(cell.clips.len()));
     let all = cells.len();
@@ -126,7 +170,9 @@ fn frequent_confusions(page: &mut Markup, evaluated: &Evaluated) {
             page.element("tr", &[], |page| {
                 page.leaf("th", &[("scope", "row"), ("class", "name")], evaluated.class(cell.label));
                 page.leaf("td", &[("class", "name")], evaluated.class(cell.prediction));
-                page.leaf("td", &[], &count(cell.clips.len()));
+                page.element("td", &[], |page| {
+                    cell_count(page, (evaluated, place), (cell.label, cell.prediction));
+                });
                 page.leaf("td", &[], &percent(cell.clips.len() as f64 / support.max(1) as f64));
             });
         }
@@ -180,10 +226,9 @@ fn calibration(page: &mut Markup, evaluated: &Evaluated) {
 
 fn clip_list(
     page: &mut Markup,
-    evaluated: &Evaluated,
-    title: &str,
-    unit: &str,
-    clips: &[&ClipOutcome],
+    (evaluated, place): (&Evaluated, Place),
+    (title, unit): (&str, &str),
+    clips: &[(usize, &ClipOutcome)],
     value: fn(&ClipOutcome) -> f64,
 ) {
     page.element("div", &[], |page| {
@@ -192,9 +237,11 @@ fn clip_list(
             return page.leaf("p", &[("class", "quiet")], "Nothing was classified wrongly.");
         }
         page.element("ol", &[("class", "clips")], |page| {
-            for clip in clips {
+            for (at, clip) in clips {
                 page.element("li", &[], |page| {
-                    page.leaf("span", &[("class", "path")], &clip.name());
+                    page.element("span", &[("class", "path")], |page| {
+                        leading_to(page, (evaluated, place), Clips::One(*at), &[], &clip.name());
+                    });
                     page.leaf("span", &[("class", "figures")], &format!("{unit} {:.3}", value(clip)));
                     page.element("span", &[("class", "quiet")], |page| {
                         page.leaf("span", &[("class", "name")], evaluated.class(clip.label));
