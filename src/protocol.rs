@@ -123,9 +123,11 @@ pub enum Command {
     ShowClips { clips: String, from: usize },
     /// The last evaluation's report as a file. Answer: [`Event::Exported`], the `Blob` beside the message.
     ExportReport,
-    /// Classify files, whose `File` handles travel beside the message, one for each name.
-    /// Answers: an [`Event::Classified`] or [`Event::Unusable`] for each file, in order.
-    Classify { checkpoint: String, names: Vec<String>, top: usize },
+    /// Classify files, whose `File` handles travel beside the message, one for each name; they are numbered from `first`
+    /// on. Answers: an [`Event::Classified`] or [`Event::Unusable`] for each file, in order.
+    Classify { checkpoint: String, names: Vec<String>, first: usize, top: usize },
+    /// What the answer for a classified file rested on, by the file's number. Answer: [`Event::Preview`].
+    ShowAttention { file: usize },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -99,6 +99,25 @@ fn tokens_and_positions_agree() {
 }
 
 #[test]
+fn attention_roll_out_agrees_with_transformers_attentions() {
+    let device = Device::flex();
+    let theirs = std::fs::read(golden("../rollout/rollout.safetensors")).unwrap();
+    for configuration in CONFIGURATIONS {
+        let (model, _) = load(configuration, &device);
+        let pixels = floats::<5>(&fixture(configuration, "forward.safetensors"), "pixel_values", &device);
+        let rolled = model.rollout(pixels);
+        let (shape, expected) = tensor(&theirs, configuration);
+        assert_eq!(rolled.dims().to_vec(), shape, "{configuration}");
+        let ours = values(rolled);
+        let difference = largest_difference(&ours, &expected);
+        assert!(difference < 1e-6, "{configuration}: {difference:e}");
+        for shares in ours.chunks(shape[1]) {
+            assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-5, "{configuration}");
+        }
+    }
+}
+
+#[test]
 fn the_loss_and_every_gradient_agree() {
     let device = Device::flex().autodiff();
     for configuration in CONFIGURATIONS {

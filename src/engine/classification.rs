@@ -9,8 +9,8 @@ use super::loaded::LoadedModel;
 use crate::protocol::{Classification, Prediction};
 use crate::train::evaluate::probabilities;
 use crate::train::run::TuneError;
-use crate::video::clip::{ClipLoader, View};
-use crate::video::views::TestViews;
+use crate::video::clip::{Clip, ClipLoader, View};
+use crate::video::views::{TestView, TestViews};
 use crate::video::{Video, VideoError, VideoReader, VideoSource};
 
 /// Why a video could not be classified.
@@ -34,16 +34,13 @@ pub async fn classify(
     device: &Device,
 ) -> Result<Classification, ClassifyError> {
     let started = clock::seconds();
-    let seconds = Video::open(source).await?.info().seconds;
-    let views = views.of(seconds, loaded.clip_seconds);
+    let views = self::views(loaded, source, views).await?;
     let count = views.len();
     let mut sums = vec![0.0f32; loaded.config.id2label.len()];
     let mut first = None;
     for view in views {
         let clip = loader.load(source, &View::Evaluation(view)).await?;
-        let shape = &loaded.shape;
-        let dims = [1, shape.frames, 3, shape.height, shape.width];
-        let pixels = Tensor::from_data(TensorData::new(clip.pixels.clone(), dims), device);
+        let pixels = pixels(loaded, &clip, device);
         // One view at a time, so that a long video needs no more of the device than a short one.
         for (sum, probability) in sums.iter_mut().zip(probabilities(&loaded.model, pixels).await?) {
             *sum += probability / count as f32;
@@ -59,6 +56,23 @@ pub async fn classify(
         milliseconds: (clock::seconds() - started) * 1e3,
         picture,
     })
+}
+
+/// How a video is looked at.
+pub(super) async fn views(
+    loaded: &LoadedModel,
+    source: &VideoSource,
+    views: TestViews,
+) -> Result<Vec<TestView>, VideoError> {
+    let seconds = Video::open(source).await?.info().seconds;
+    Ok(views.of(seconds, loaded.clip_seconds))
+}
+
+/// One clip as the model takes it, [1, T, C, H, W].
+pub(super) fn pixels(loaded: &LoadedModel, clip: &Clip, device: &Device) -> Tensor<5> {
+    let shape = &loaded.shape;
+    let dims = [1, shape.frames, 3, shape.height, shape.width];
+    Tensor::from_data(TensorData::new(clip.pixels.clone(), dims), device)
 }
 
 /// The `top` labels with the highest scores, best first.

@@ -5,6 +5,7 @@
 //! Owns the device, the decoders and the models; never draws.
 
 pub mod ahead;
+pub mod attention_map;
 pub mod brake;
 pub mod classification;
 pub mod clock;

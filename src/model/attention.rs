@@ -38,15 +38,23 @@ impl Attention {
     /// [B, N, D] -> [B, N, D]: softmax(Q K^T / sqrt(D / heads)) V, scaled after the product as transformers does.
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
         let [batch, count, width] = tokens.dims();
-        let head_width = width / self.heads;
-        let split = |projected: Tensor<3>| projected.reshape([batch, count, self.heads, head_width]).swap_dims(1, 2);
-
-        let query = split(self.query.forward(tokens.clone()));
-        let key = split(self.key.forward(tokens.clone()));
-        let value = split(self.value.forward(tokens));
-        let scores = query.matmul(key.transpose()) / (head_width as f32).sqrt();
-        let probabilities = self.probability_dropout.forward(softmax(scores, 3));
+        let probabilities = self.probability_dropout.forward(self.probabilities(tokens.clone()));
+        let value = self.split(self.value.forward(tokens));
         let context = probabilities.matmul(value).swap_dims(1, 2).reshape([batch, count, width]);
         self.output_dropout.forward(self.output.forward(context))
+    }
+
+    /// How much each token looks at each other: [B, N, D] -> [B, heads, N, N], each row summing to 1.
+    pub fn probabilities(&self, tokens: Tensor<3>) -> Tensor<4> {
+        let head_width = tokens.dims()[2] / self.heads;
+        let query = self.split(self.query.forward(tokens.clone()));
+        let key = self.split(self.key.forward(tokens));
+        softmax(query.matmul(key.transpose()) / (head_width as f32).sqrt(), 3)
+    }
+
+    /// [B, N, D] -> [B, heads, N, D / heads].
+    fn split(&self, projected: Tensor<3>) -> Tensor<4> {
+        let [batch, count, width] = projected.dims();
+        projected.reshape([batch, count, self.heads, width / self.heads]).swap_dims(1, 2)
     }
 }

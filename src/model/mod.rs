@@ -21,4 +21,6 @@ pub mod masking;
 #[cfg(feature = "engine")]
 pub mod pretraining;
 #[cfg(feature = "engine")]
+pub mod rollout;
+#[cfg(feature = "engine")]
 pub mod weights;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use js_sys::Array;
 use leptos::prelude::*;
 
 use super::components::clip_player::ClipPlayer;
@@ -12,7 +13,9 @@ use super::origin::has_classifier;
 use super::state::{Answer, AppState, ClassifiedFile, View};
 use super::tune_settings::one_line;
 use super::words::{counted, file_name, percent};
-use crate::protocol::{Classification, Command};
+use crate::protocol::{Classification, ClipPicture, Command, Event};
+
+const LOOKED_AT: &str = "The brighter, the more the answer rests on it, by attention roll-out over the layers.";
 
 #[component]
 pub fn ClassifyView() -> impl IntoView {
@@ -149,13 +152,13 @@ fn ResultCard(file: ArcRwSignal<ClassifiedFile>) -> impl IntoView {
                 <div class="stage unusable-stage" aria-hidden="true">"×"</div>
                 <div class="answer" data-testid="unusable-row"><h3 title=path.clone()>{title.clone()}</h3><p class="reason">{reason.clone()}</p></div>
             }.into_any(),
-            Answer::Classified(answer) => view! { <Predictions answer=answer.clone() name=name.clone()/> }.into_any(),
+            Answer::Classified(answer) => view! { <Predictions file=file.id answer=answer.clone() name=name.clone()/> }.into_any(),
         })}
     }
 }
 
 #[component]
-fn Predictions(answer: Arc<Classification>, name: String) -> impl IntoView {
+fn Predictions(file: usize, answer: Arc<Classification>, name: String) -> impl IntoView {
     let rows = answer.predictions.iter().map(|prediction| {
         let share = f64::from(prediction.score) * 100.0;
         view! {
@@ -169,12 +172,51 @@ fn Predictions(answer: Arc<Classification>, name: String) -> impl IntoView {
     let has_frames = !answer.picture.frames.is_empty();
     let note = format!("{} · {:.0} ms", counted(answer.views, "view", "views"), answer.milliseconds);
     let label = format!("The clip {name}, as the model saw it");
+    let attention = RwSignal::new(None::<Arc<ClipPicture>>);
+    let seen = answer.clone();
+    let stage = move || match attention.get() {
+        Some(clip) => view! { <ClipPlayer clip label=LOOKED_AT.into()/> }.into_any(),
+        None => has_frames.then(|| view! { <ClipPlayer clip=seen.clone() label=label.clone()/> }).into_any(),
+    };
     view! {
-        <div class="stage">{has_frames.then(|| view! { <ClipPlayer clip=answer.clone() label/> })}</div>
+        <div class="stage">{stage}</div>
         <div class="answer">
             <h3 title=answer.file.clone()>{name}</h3>
             <ol class="predictions">{rows}</ol>
             <p class="quiet figures">{note}</p>
+            <AttentionToggle file attention/>
         </div>
+    }
+}
+
+/// Swaps the clip for the same with what its answer rested on.
+#[component]
+fn AttentionToggle(file: usize, attention: RwSignal<Option<Arc<ClipPicture>>>) -> impl IntoView {
+    let state = AppState::get();
+    let (asked, failed) = (RwSignal::new(false), RwSignal::new(None::<String>));
+    let shown = Memo::new(move |_| attention.with(Option::is_some));
+    let toggle = move |_| {
+        if shown.get_untracked() {
+            return attention.set(None);
+        }
+        asked.set(true);
+        failed.set(None);
+        // The card may be gone when the answer comes.
+        state.engine.send(Command::ShowAttention { file }, &Array::new(), move |event, _| match event {
+            Event::Preview { clip, .. } => _ = attention.try_set(Some(Arc::new(clip))),
+            Event::Failed(sentence) => {
+                asked.try_set(false);
+                failed.try_set(Some(sentence));
+            }
+            Event::Done | Event::Cancelled => _ = asked.try_set(false),
+            _ => {}
+        });
+    };
+    let hint = move || failed.get().or_else(|| shown.get().then(|| LOOKED_AT.to_string())).unwrap_or_default();
+    view! {
+        <button type="button" class="link" data-testid="attention" aria-pressed=move || shown.get().to_string() disabled=asked on:click=toggle>
+            "What it looked at"
+        </button>
+        <p class="quiet" role="status">{Signal::derive(hint)}</p>
     }
 }

@@ -427,7 +427,7 @@ impl AppState {
         // The newest lot first, each in its own order.
         self.classified.update(|all| _ = all.splice(0..0, fresh.iter().cloned()));
         let answered = std::cell::Cell::new(0);
-        let command = Command::Classify { checkpoint: model.id, names, top: TOP };
+        let command = Command::Classify { checkpoint: model.id, names, first, top: TOP };
         let job = self.engine.send(command, files, move |event, _| {
             let answer = match event {
                 Event::Classified(mut classification) => {

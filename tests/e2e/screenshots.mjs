@@ -109,6 +109,9 @@ try {
   await page.go("fine-tune");
   await page.classify(sampleClips("test", "SpinLeft", 1)[0]);
   await shoot("12-classified");
+  await page.by("attention").click();
+  await page.page.locator("[aria-pressed=true]").waitFor();
+  await shoot("12a-attention");
   const [checkpoint] = await page.checkpoints();
   await page.useHub(hub.address);
   hub.cut["model.safetensors"] = files["model.safetensors"].length >> 1;

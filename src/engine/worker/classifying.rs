@@ -1,6 +1,6 @@
-//! Classifying clips with a checkpoint, which stays loaded for the next ones.
+//! Classifying clips with a checkpoint, which stays loaded for the next ones, and showing what an answer rested on.
 //!
-//! Comes in: a checkpoint's id, files. Goes out: an answer for each file as a report.
+//! Comes in: a checkpoint's id, files with their numbers. Goes out: an answer for each file as a report.
 
 use std::rc::Rc;
 
@@ -8,6 +8,7 @@ use burn::tensor::Device;
 use web_sys::File;
 
 use super::{Engine, Outcome, sentence};
+use crate::engine::attention_map::attention_map;
 use crate::engine::classification::{ClassifyError, classify};
 use crate::engine::folder::unusable;
 use crate::engine::loaded::LoadedModel;
@@ -18,12 +19,16 @@ use crate::video::VideoSource;
 use crate::video::clip::ClipLoader;
 use crate::video::views::TestViews;
 
+/// Files whose handles are kept: as many as a page shows, and more.
+const FILES_KEPT: usize = 1000;
+
 impl Engine {
-    pub(super) async fn classify(&self, job: JobId, id: &str, files: Vec<File>, top: usize) -> Outcome {
+    pub(super) async fn classify(&self, job: JobId, id: &str, files: Vec<(usize, File)>, top: usize) -> Outcome {
         let device = self.device()?;
         let loaded = self.loaded(id, &device).await?;
-        for file in files {
+        for (number, file) in files {
             let source = source(&file.name(), file);
+            self.remember(number, id, &source);
             match classify(&loaded.0, &loaded.1, &source, TestViews::default(), top, &device).await {
                 Ok(classification) => self.report(job, Event::Classified(classification)),
                 Err(ClassifyError::Video(error)) => {
@@ -32,6 +37,26 @@ impl Engine {
                 Err(error @ ClassifyError::Device(_)) => return Err(error.to_string()),
             }
         }
+        Ok(())
+    }
+
+    /// Keeps a file's handle, not its bytes.
+    fn remember(&self, number: usize, id: &str, source: &VideoSource) {
+        let mut classified = self.classified.borrow_mut();
+        classified.insert(number, (id.to_string(), source.clone()));
+        if classified.len() > FILES_KEPT {
+            classified.pop_first();
+        }
+    }
+
+    pub(super) async fn show_attention(&self, job: JobId, number: usize) -> Outcome {
+        let device = self.device()?;
+        let classified = self.classified.borrow().get(&number).cloned();
+        let (id, source) = classified.ok_or("This clip was classified too long ago. Classify it once more.")?;
+        let loaded = self.loaded(&id, &device).await?;
+        let map = attention_map(&loaded.0, &loaded.1, &source, TestViews::default(), &device).await;
+        let clip = map.map_err(sentence)?;
+        self.report(job, Event::Preview { clip, path: source.name() });
         Ok(())
     }
 

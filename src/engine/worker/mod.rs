@@ -14,7 +14,7 @@ mod runs;
 mod settings;
 
 use std::cell::{Cell, Ref, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use burn::tensor::Device;
@@ -36,6 +36,7 @@ use super::review::Review;
 use crate::protocol::{Command, Event, JobId, Report, Request, USUAL_DISK};
 use crate::storage::CheckpointStore;
 use crate::storage::indexed_db::IndexedDbStore;
+use crate::video::VideoSource;
 use crate::video::clip::ClipLoader;
 use crate::video::disk::DiskCache;
 
@@ -77,6 +78,8 @@ struct Engine {
     tuning: Cell<bool>,
     /// The model that classified last, with its loader: the next clip is likely for the same one.
     loaded: RefCell<Option<(String, Rc<(LoadedModel, ClipLoader)>)>>,
+    /// The last files that were classified, by number, each with its model's id.
+    classified: RefCell<BTreeMap<usize, (String, VideoSource)>>,
     /// The last evaluation.
     review: RefCell<Option<Rc<Review>>>,
 }
@@ -101,6 +104,7 @@ impl Engine {
             running: RefCell::default(),
             tuning: Cell::new(false),
             loaded: RefCell::default(),
+            classified: RefCell::default(),
             review: RefCell::default(),
         }
     }
@@ -209,9 +213,11 @@ impl Engine {
             Command::Evaluate { checkpoint, splits, views } => self.evaluate(job, &checkpoint, &splits, views).await,
             Command::ShowClips { clips, from } => self.show_clips(job, &clips, from).await,
             Command::ExportReport => self.export_report(job),
-            Command::Classify { checkpoint, top, .. } => {
-                self.classify(job, &checkpoint, files.into_iter().flatten().collect(), top).await
+            Command::Classify { checkpoint, first, top, .. } => {
+                let files = files.into_iter().flatten();
+                self.classify(job, &checkpoint, (first..).zip(files).collect(), top).await
             }
+            Command::ShowAttention { file } => self.show_attention(job, file).await,
             // Answered where they arrive.
             Command::Cancel { .. } | Command::PauseTuning { .. } | Command::StopTuning { .. } => Ok(()),
         }
