@@ -1,5 +1,5 @@
 # The two commands that people need are `make serve` and `make test`; both set up what they need first.
-.PHONY: serve test build setup check test-native test-browser test-e2e test-interop media-support sizes screenshots sample starter clean
+.PHONY: serve test build setup check test-native test-browser test-e2e test-interop media-support sizes screenshots held-out sample starter clean
 
 serve: ## Build the page and serve it at http://localhost:8080
 	@scripts/setup.sh build
@@ -40,6 +40,10 @@ sizes: build ## What each program weighs: raw, gzip, brotli
 
 screenshots: build ## Every state of the page, light and dark, wide and narrow, into test-results/screenshots
 	@node tests/e2e/screenshots.mjs test-results/screenshots
+
+held-out: build ## Accuracy on people never seen in training (../shared/media/labelled/weizmann), natively and in Chromium
+	@scripts/setup.sh test
+	@scripts/held_out_groups.sh
 
 sample: ## Draw the sample data set anew (Python 3 and ffmpeg)
 	@python3 scripts/make_sample.py

@@ -18,7 +18,7 @@ async function losses(t, device, folder) {
   return losses.slice(0, STEPS);
 }
 
-test("each step's loss on WebGPU agrees with the CPU's to 1e-2", { timeout: 20 * 60_000 }, async (t) => {
+test("each step's loss on WebGPU agrees with the CPU's to 1e-3", { timeout: 20 * 60_000 }, async (t) => {
   const { page, context } = await openCliptune(t, { device: "cpu" });
   const adapter = await page.page.evaluate(async () => Boolean(await navigator.gpu?.requestAdapter()));
   await context.close();
@@ -27,5 +27,5 @@ test("each step's loss on WebGPU agrees with the CPU's to 1e-2", { timeout: 20 *
   const cpu = await losses(t, "cpu", folder);
   const gpu = await losses(t, "gpu", folder);
   t.diagnostic(`CPU ${cpu}, GPU ${gpu}`);
-  for (const step of cpu.keys()) assert.ok(Math.abs(cpu[step] - gpu[step]) < 1e-2, `step ${step + 1}: CPU ${cpu[step]}, GPU ${gpu[step]}`);
+  for (const step of cpu.keys()) assert.ok(Math.abs(cpu[step] - gpu[step]) < 1e-3, `step ${step + 1}: CPU ${cpu[step]}, GPU ${gpu[step]}`);
 });
