@@ -9,9 +9,9 @@ use super::classification::{ClassifyError, pixels, views};
 use super::loaded::LoadedModel;
 use crate::protocol::{ClipPicture, Picture};
 use crate::train::run::TuneError;
+use crate::video::VideoSource;
 use crate::video::clip::{ClipLoader, View};
 use crate::video::views::{TestView, TestViews};
-use crate::video::VideoSource;
 
 /// The colours that the least and the most looked at places shine in.
 const GLOW: [[f32; 3]; 2] = [[196.0, 50.0, 10.0], [255.0, 214.0, 74.0]];
