@@ -67,7 +67,8 @@ impl Chart<'_> {
             page.leaf("b", &[], self.title);
             page.element("span", &[("class", "legend")], |page| {
                 for line in self.lines.iter().filter(|line| !line.name.is_empty()) {
-                    let latest = line.points.last().map_or_else(String::new, |&(_, y)| self.unit.words(y));
+                    let Some(&(_, latest)) = line.points.last() else { continue };
+                    let latest = self.unit.words(latest);
                     [", ", line.name, " ", &latest].into_iter().for_each(|part| spoken.push_str(part));
                     page.element("span", &[("class", &format!("key {}", line.class))], |page| {
                         page.text(line.name);

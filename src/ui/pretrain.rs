@@ -53,8 +53,8 @@ pub fn PretrainView() -> impl IntoView {
             <div class="intro compact">
                 <h1 id="pretrain-title">"Learn without labels"</h1>
                 <p class="lead">
-                    "VideoMAE’s own way to begin: most of each clip is hidden, and the model learns to fill it in. What it learns of \
-                    how things look and move here, fine-tuning then needs fewer labels for. "{videos}
+                    "Most of each clip is hidden, and the model learns to fill it in: so VideoMAE itself began. What it finds out \
+                    about how things look and move here, no label has to teach it later. "{videos}
                 </p>
             </div>
             <form class="settings" on:submit=|event| event.prevent_default()>

@@ -31,7 +31,13 @@ impl Engine {
         self.disk.set_limit(disk).await;
         let (store, disk) = (&self.store, &self.disk);
         let place = tuning::Workplace { folder: &folder, store, device: &device, disk, brake };
-        let report = |event| self.report(job, as_tuning(event));
+        let report = |event| {
+            let epoch = matches!(event, PretrainEvent::Epoch(_));
+            self.report(job, as_tuning(event));
+            if epoch {
+                self.report(job, Event::Tune(TuneEvent::DecodedOnDisk(disk.report())));
+            }
+        };
         pretraining::pretrain(settings, place, report).await.map(|_| ()).map_err(sentence)
     }
 }

@@ -84,7 +84,7 @@ fn head(page: &mut Markup, checkpoint: &Checkpoint, config: &VideoMaeConfig) {
         let plain = |text: &str| text.to_string();
         let provenance = facts::provenance(summary, checkpoint.record.is_some(), plain, plain);
         page.leaf("p", &[("class", "quiet")], &provenance);
-        if let Some((date, _)) = date(summary.created) {
+        if let Some(date) = date(summary.created) {
             page.leaf("p", &[("class", "quiet")], &format!("Saved on {date}."));
         }
     });

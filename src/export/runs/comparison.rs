@@ -84,11 +84,6 @@ fn curves(page: &mut Markup, runs: &[(&Run, &'static str)], along: Along) {
         Along::Steps => step as f64,
         Along::Epochs => step as f64 / record.steps_per_epoch.max(1) as f64,
     };
-    let until = runs.iter().map(|(run, _)| place(&run.record, run.record.steps.len())).fold(0.0, f64::max);
-    let until_label = match along {
-        Along::Steps => format!("step {}", count(until as usize)),
-        Along::Epochs => format!("epoch {}", count(until.ceil() as usize)),
-    };
     page.element("div", &[("class", "charts")], |page| {
         for Curve { title, unit, dots, points } in CURVES {
             let lines = runs.iter().map(|(run, class)| {
@@ -97,8 +92,13 @@ fn curves(page: &mut Markup, runs: &[(&Run, &'static str)], along: Along) {
                 Line { name: &run.name, class, dots: dots && points.len() <= MOST_DOTS, points }
             });
             let lines: Vec<Line<'_>> = lines.filter(|line| !line.points.is_empty()).collect();
+            let until = lines.iter().filter_map(|line| line.points.last()).map(|&(x, _)| x).fold(0.0, f64::max);
+            let until_label = match along {
+                Along::Steps => format!("step {}", count(until as usize)),
+                Along::Epochs => format!("epoch {}", count(until.ceil() as usize)),
+            };
             if !lines.is_empty() {
-                let chart = Chart { title, lines, until, until_label: until_label.clone(), unit };
+                let chart = Chart { title, lines, until, until_label, unit };
                 page.element("figure", &[("class", "chart")], |page| chart.write(page));
             }
         }
@@ -234,6 +234,8 @@ fn facts_of(run: &Run) -> Vec<(&'static str, String)> {
     let clips = |split| count(run.record.data.count(split));
     let splits = [Split::Train, Split::Validation, Split::Test].map(clips).join(" / ");
     all.push(("clips to train, validate and test on", splits));
-    all.push(("classes", run.record.data.classes.join(", ")));
+    if is_tuned(&run.record) {
+        all.push(("classes", run.record.data.classes.join(", ")));
+    }
     all
 }

@@ -5,7 +5,7 @@
 use super::{MOST_COMPARED, Run};
 use crate::dataset::words::{count, counted, duration, magnitude, percent};
 use crate::drawing::markup::Markup;
-use crate::export::dates::date;
+use crate::export::dates::moment;
 use crate::protocol::Evaluation;
 use crate::train::record::RunRecord;
 use crate::train::settings::StartFrom;
@@ -94,7 +94,7 @@ fn note(page: &mut Markup, run: &Run) {
 /// When, from what, how long, on what.
 fn about(run: &Run) -> String {
     let record = &run.record;
-    let when = date(run.saved).map(|(day, time)| format!("{day}, {time}"));
+    let when = moment(run.saved);
     let length = format!("{}, {}", epochs(record), counted(record.steps.len(), "step", "steps"));
     let took = run.seconds().map(duration);
     let weights = format!("{} weights", magnitude(run.parameters));
