@@ -20,7 +20,9 @@ pub fn events(record: &RunRecord, wall_time: f64) -> Vec<u8> {
     let mut file = Vec::new();
     append(&mut file, &event(wall_time, 0, (3, VERSION.as_bytes())));
     let mut scalars = |step: usize, values: &[(&str, f32)]| {
-        for (tag, value) in values {
+        // Without labels nothing is right or wrong.
+        let told = |(tag, _): &&(&str, f32)| record.pretraining.is_none() || !tag.ends_with("accuracy");
+        for (tag, value) in values.iter().filter(told) {
             append(&mut file, &event(wall_time, step, (5, &scalar(tag, *value))));
         }
     };

@@ -25,7 +25,7 @@ pub fn steps_csv(record: &RunRecord) -> String {
             (index + 1).to_string(),
             step.epoch.to_string(),
             step.loss.to_string(),
-            step.accuracy.to_string(),
+            accuracy(record, step.accuracy),
             step.learning_rate.to_string(),
             step.gradient_norm.to_string(),
         ]
@@ -43,13 +43,18 @@ pub fn epochs_csv(record: &RunRecord) -> String {
             // The last epoch may have been stopped.
             (report.epoch * record.steps_per_epoch).min(record.steps.len()).to_string(),
             report.train_loss.to_string(),
-            report.train_accuracy.to_string(),
+            accuracy(record, report.train_accuracy),
             validation.map_or_else(String::new, |validation| validation.loss.to_string()),
             validation.map_or_else(String::new, |validation| validation.accuracy.to_string()),
             validation.map_or_else(String::new, |validation| validation.videos.to_string()),
         ]
     });
     table(EPOCH_COLUMNS, rows)
+}
+
+/// Nothing where the run learnt without labels.
+fn accuracy(record: &RunRecord, share: f32) -> String {
+    if record.pretraining.is_some() { String::new() } else { share.to_string() }
 }
 
 fn table<const COLUMNS: usize>(head: [&str; COLUMNS], rows: impl Iterator<Item = [String; COLUMNS]>) -> String {

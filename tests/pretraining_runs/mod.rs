@@ -18,7 +18,7 @@ use cliptune::model::masking::{Masks, TubeMasking};
 use cliptune::model::pretraining::PretrainingModel;
 use cliptune::model::pretraining::config::{DecoderConfig, for_size};
 use cliptune::model::weights;
-use cliptune::protocol::{Along, TuneEvent, USUAL_DISK};
+use cliptune::protocol::{Along, RunFile, TuneEvent, USUAL_DISK};
 use cliptune::storage::CheckpointStore;
 use cliptune::storage::directory::DirectoryStore;
 use cliptune::tensors::{NumberFormat, TensorFiles};
@@ -233,6 +233,10 @@ fn a_folder_without_labels_gives_a_checkpoint_to_fine_tune_from() {
     let compared = [runs[0].id.clone()];
     let html = runs::comparison(&runs, &compared, Along::Epochs);
     assert!(html.contains("Reconstruction loss") && !html.contains("ccuracy"), "{html}");
+    let (_, steps) = runs[0].file(RunFile::Steps).unwrap();
+    assert!(String::from_utf8(steps).unwrap().lines().skip(1).all(|row| row.split(',').nth(4) == Some("")));
+    let (_, events) = runs[0].file(RunFile::Events).unwrap();
+    assert!(!String::from_utf8_lossy(&events).contains("accuracy"), "without labels nothing is right or wrong");
     assert!(!runs::list(&runs, &[], &compared).contains("data-act=\"use\""), "its settings are not fine-tuning's");
 
     let labelled = small_folder([2, 1, 1]);

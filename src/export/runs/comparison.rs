@@ -9,8 +9,9 @@ use crate::dataset::words::{count, duration, percent};
 use crate::drawing::chart::{Chart, Line, Unit};
 use crate::drawing::markup::Markup;
 use crate::export::facts;
+use crate::export::history::{Logged, history};
 use crate::export::report::table;
-use crate::protocol::{Along, EpochReport};
+use crate::protocol::{Along, EpochReport, Evaluation};
 use crate::train::record::RunRecord;
 
 /// The style sheet's colours, in the runs' order.
@@ -51,13 +52,13 @@ const CURVES: [Curve; 5] = [
         title: "Validation accuracy",
         unit: Unit::Share,
         dots: true,
-        points: |record| of_epochs(record, |report| Some(report.validation?.accuracy)),
+        points: |record| of_validations(record, |evaluation| evaluation.accuracy),
     },
     Curve {
         title: "Validation loss",
         unit: Unit::Loss,
         dots: true,
-        points: |record| of_epochs(record, |report| Some(report.validation?.loss)),
+        points: |record| of_validations(record, |evaluation| evaluation.loss),
     },
     Curve {
         title: "Training loss",
@@ -69,7 +70,7 @@ const CURVES: [Curve; 5] = [
         title: "Training accuracy",
         unit: Unit::Share,
         dots: true,
-        points: |record| of_epochs(record, |report| is_tuned(record).then_some(report.train_accuracy)),
+        points: |record| if is_tuned(record) { of_epochs(record) } else { Vec::new() },
     },
     Curve {
         title: "Reconstruction loss",
@@ -109,9 +110,17 @@ fn is_tuned(record: &RunRecord) -> bool {
     record.pretraining.is_none()
 }
 
-fn of_epochs(record: &RunRecord, of: impl Fn(&EpochReport) -> Option<f32>) -> Vec<(usize, f64)> {
+fn of_validations(record: &RunRecord, of: fn(&Evaluation) -> f32) -> Vec<(usize, f64)> {
+    let validations = history(record).into_iter().filter_map(|entry| match entry.logged {
+        Logged::Evaluation(evaluation) => Some((entry.step, f64::from(of(&evaluation)))),
+        Logged::Step(_) => None,
+    });
+    validations.collect()
+}
+
+fn of_epochs(record: &RunRecord) -> Vec<(usize, f64)> {
     let step = |report: &EpochReport| (report.epoch * record.steps_per_epoch).min(record.steps.len());
-    record.epochs.iter().filter_map(|report| Some((step(report), f64::from(of(report)?)))).collect()
+    record.epochs.iter().map(|report| (step(report), f64::from(report.train_accuracy))).collect()
 }
 
 fn smoothed(record: &RunRecord) -> Vec<(usize, f64)> {
@@ -144,7 +153,7 @@ fn results(page: &mut Markup, runs: &[(&Run, &'static str)], is_best: impl Fn(&R
             let figures = [
                 best.map(|(_, best)| percent(best.accuracy)),
                 best.map(|(_, best)| format!("{:.4}", best.loss)),
-                best.map(|(epoch, _)| count(epoch)),
+                best.map(|(epoch, _)| ((epoch * 10.0).round() / 10.0).to_string()),
                 run.test().map(|test| percent(test.accuracy)),
                 Some(epochs(record)),
                 Some(count(record.steps.len())),

@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 pub use comparison::comparison;
 pub use list::list;
 
+use super::history::{Logged, history};
 use super::{events, metrics};
 use crate::dataset::Split;
 use crate::engine::clock;
@@ -40,11 +41,14 @@ pub struct Run {
 }
 
 impl Run {
-    /// The epoch that validated best, by what the run goes by; of equals the earlier.
-    pub fn best(&self) -> Option<(usize, Evaluation)> {
-        let validated = self.record.epochs.iter().filter_map(|report| Some((report.epoch, report.validation?)));
-        let finite = validated.filter(|(_, validation)| validation.accuracy.is_finite());
-        finite.max_by(|(epoch, one), (other_epoch, other)| one.compare(other).then(other_epoch.cmp(epoch)))
+    /// The best validation by what the run goes by, and after how many epochs it was; of equals the earlier.
+    pub fn best(&self) -> Option<(f64, Evaluation)> {
+        let validated = history(&self.record).into_iter().filter_map(|entry| match entry.logged {
+            Logged::Evaluation(evaluation) => Some((entry.epoch, evaluation)),
+            Logged::Step(_) => None,
+        });
+        let finite = validated.filter(|(_, evaluation)| evaluation.accuracy.is_finite());
+        finite.max_by(|(epoch, one), (later, other)| one.compare(other).then(later.total_cmp(epoch)))
     }
 
     /// How long it took, without pauses; none where nobody looked at the clock.
