@@ -352,6 +352,8 @@ pub enum TuneEvent {
         total_steps: usize,
         steps_per_epoch: usize,
         parameters: usize,
+        /// How many of the parameters change in the course of the run.
+        trained: usize,
     },
     /// After an optimizer step.
     Step(StepReport),

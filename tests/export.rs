@@ -19,7 +19,7 @@ use cliptune::protocol::{Along, Numbers, Origin, RunFile, TuneEvent};
 use cliptune::storage::checkpoint::{NamedFile, Stranger};
 use cliptune::storage::directory::{DirectoryStore, read_model_folder};
 use cliptune::storage::{Checkpoint, CheckpointStore};
-use cliptune::train::settings::{StartFrom, TuneSettings};
+use cliptune::train::settings::{Lora, StartFrom, Strategy, Targets, TuneSettings};
 use half::f16;
 use pollster::block_on;
 
@@ -70,17 +70,24 @@ impl Export {
 /// The last checkpoint of a run of two epochs of two steps over the sample.
 fn finished() -> Checkpoint {
     static ID: OnceLock<String> = OnceLock::new();
-    tuned("finished", &ID, to_the_end)
+    tuned("finished", Strategy::NoFreeze, &ID, to_the_end)
+}
+
+/// The same run with low-rank adapters, stopped in the middle of its second epoch.
+fn with_adapters() -> Checkpoint {
+    static ID: OnceLock<String> = OnceLock::new();
+    let lora = Lora { rank: 3, alpha: 5, targets: Targets::of_names("key,dense").unwrap() };
+    tuned("with-adapters", Strategy::Lora(lora), &ID, after_step(3))
 }
 
 /// The same run, stopped in the middle of its second epoch.
 fn half_way() -> Checkpoint {
     static ID: OnceLock<String> = OnceLock::new();
-    tuned("half-way", &ID, after_step(3))
+    tuned("half-way", Strategy::NoFreeze, &ID, after_step(3))
 }
 
 /// Run once for all tests; what it leaves is read by each.
-fn tuned(name: &str, id: &OnceLock<String>, stop: impl Fn(&TuneEvent) -> bool) -> Checkpoint {
+fn tuned(name: &str, strategy: Strategy, id: &OnceLock<String>, stop: impl Fn(&TuneEvent) -> bool) -> Checkpoint {
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("export-{name}"));
     let id = id.get_or_init(|| {
         let clips = small_folder([3, 1, 1]);
@@ -88,7 +95,7 @@ fn tuned(name: &str, id: &OnceLock<String>, stop: impl Fn(&TuneEvent) -> bool) -
             std::fs::remove_dir_all(&out).unwrap();
         }
         let store = DirectoryStore::open(&out).unwrap();
-        let settings = TuneSettings { epochs: 2, ..settings() };
+        let settings = TuneSettings { epochs: 2, strategy, ..settings() };
         short_runs::tune(&settings, &short_runs::import(clips.path()), &store, stop).0.unwrap();
         block_on(store.list()).unwrap()[0].id.clone()
     });
@@ -113,6 +120,8 @@ fn an_export_holds_exactly_the_promised_files() {
     let half_way = Export::of(&half_way(), Numbers::F32);
     assert_eq!(half_way.names(), with(&[&run[..], &["training_state.safetensors"]].concat()));
     assert_eq!(half_way.text("labels.txt"), "SpinLeft\nSpinRight\n");
+    let adapter = ["adapter/adapter_config.json", "adapter/adapter_model.safetensors", "training_state.safetensors"];
+    assert_eq!(Export::of(&with_adapters(), Numbers::F32).names(), with(&[&run[..], &adapter].concat()));
     assert_eq!(Export::of(&finished(), Numbers::F32).names(), with(&run));
     assert_eq!(Export::of(&model("micro/model"), Numbers::F32).names(), with(&["labels.txt"]));
     assert_eq!(Export::of(&model("pretrain/model"), Numbers::F32).names(), with(&[]));
@@ -147,7 +156,7 @@ fn the_config_says_what_from_pretrained_needs() {
 
 #[test]
 fn nothing_changes_on_the_way_out_and_in_and_out_again() {
-    for original in [half_way(), finished(), model("odd/model"), model("pretrain/model")] {
+    for original in [half_way(), finished(), with_adapters(), model("odd/model"), model("pretrain/model")] {
         let first = Export::of(&original, Numbers::F32);
         let again = Export::of(&imported(&original, Numbers::F32), Numbers::F32);
         assert_eq!(first.names(), again.names());
@@ -156,6 +165,29 @@ fn nothing_changes_on_the_way_out_and_in_and_out_again() {
         }
         assert_eq!(first.json("cliptune.json")["summary"]["name"], again.json("cliptune.json")["summary"]["name"]);
     }
+}
+
+/// As `save_pretrained` of PEFT 0.18.0 names and shapes them (tests/fixtures/peft is one of its own).
+#[test]
+fn adapters_leave_by_themselves_in_pefts_layout() {
+    let export = Export::of(&with_adapters(), Numbers::F16);
+    let config = export.json("adapter/adapter_config.json");
+    assert_eq!((&config["peft_type"], &config["r"], &config["lora_alpha"]), (&json!("LORA"), &json!(3), &json!(5)));
+    assert_eq!(
+        (&config["target_modules"], &config["modules_to_save"]),
+        (&json!(["key", "dense"]), &json!(["classifier"]))
+    );
+    let file = SafeTensors::deserialize(&export.0["adapter/adapter_model.safetensors"]).unwrap();
+    let shape = |name: &str| file.tensor(&format!("base_model.model.{name}")).unwrap().shape().to_vec();
+    let layer = "videomae.encoder.layer.1";
+    assert_eq!(shape(&format!("{layer}.attention.attention.key.lora_A.weight")), [3, 64]);
+    assert_eq!(shape(&format!("{layer}.attention.output.dense.lora_B.weight")), [64, 3]);
+    assert_eq!(shape(&format!("{layer}.intermediate.dense.lora_B.weight")), [256, 3]);
+    assert_eq!(shape(&format!("{layer}.output.dense.lora_A.weight")), [3, 256]);
+    assert_eq!((shape("classifier.weight"), shape("classifier.bias")), (vec![2, 64], vec![2]));
+    assert_eq!(file.len(), 2 * 4 * 2 + 2);
+    let (_, text) = export.card();
+    assert!(text.contains("PeftModel.from_pretrained") && text.contains("beside key,dense"), "{text}");
 }
 
 #[test]

@@ -20,8 +20,10 @@ use cliptune::model::weights::{self, compare, lacks_only_the_head};
 use cliptune::protocol::LoadReport;
 use cliptune::storage::directory::read_model_folder;
 use cliptune::tensors::TensorFiles;
+use cliptune::train::lora;
 use cliptune::train::optimizer::{AdamW, GradientSum};
 use cliptune::train::schedule::Schedule;
+use cliptune::train::settings::{Lora, Strategy, Targets};
 use golden::{
     assert_same_bits, assert_tensors_agree, fixture, floats, golden, largest_difference, open, published, saved,
     tensor, values, written,
@@ -177,6 +179,60 @@ fn twenty_steps_of_training_agree_with_the_trainer() {
             }
         }
     }
+}
+
+/// `fixtures/peft`: PEFT's own files, and what it computes and trains with them.
+#[test]
+fn low_rank_adapters_compute_and_learn_as_pefts() {
+    let device = Device::flex().autodiff();
+    let (model, config) = load("micro", &device);
+    let peft = |file: &str| fixture("../peft", file);
+    let lora = Lora { rank: 3, alpha: 5, targets: Targets::of_names("query,value,dense").unwrap() };
+    let strategy = Strategy::Lora(lora);
+    let model = lora::attach(model, &lora, 1);
+    let adapter = FileSource::from_bytes(peft("adapter_model.safetensors"));
+    let adapter = block_on(TensorFiles::open_safetensors("adapter_model.safetensors", &adapter)).unwrap();
+    let factors = block_on(weights::read(&model, &config, &adapter, "base_model.model.")).unwrap();
+    assert_eq!(factors.len(), adapter.names().count(), "each of PEFT's tensors has its place");
+    let trained = strategy.trained(&model, 1);
+    assert!(trained.len() == factors.len() && trained.iter().all(|id| factors.contains_key(id)));
+    let mut model = strategy.prepare(weights::fill(model, factors), 1);
+    let saved = block_on(block_on(lora::save(&model, &config, &trained)).unwrap().read_all()).unwrap();
+    assert_same_bits(&saved, &peft("adapter_model.safetensors"), |_| true, "the adapters");
+
+    let golden = peft("forward.safetensors");
+    let clips = fixture("micro", "forward.safetensors");
+    let logits = model.forward(floats::<5>(&clips, "pixel_values", &device));
+    let difference = largest_difference(&values(logits.clone().without_autodiff()), &tensor(&golden, "logits").1);
+    assert!(difference < 1e-4, "the logits differ by {difference:e}");
+    let loss = cross_entropy(logits, labels(&tensor(&clips, "labels").1, &device));
+    let mut gradients = GradientSum::default();
+    gradients.add(&model, &mut loss.backward(), 1.0);
+    let ours = written(&model, &config, &|_, id| gradients.get(id).cloned());
+    assert_eq!(SafeTensors::deserialize(&ours).unwrap().len(), trained.len(), "gradients of what trains, and no other");
+    assert_tensors_agree(&ours, &peft("grads.safetensors"), 1e-3, "gradients");
+
+    let batches = fixture("micro", "train.safetensors");
+    let (shape, pixels) = tensor(&batches, "pixel_values");
+    let (clips, batch) = (pixels.len() / shape[0], shape[1]);
+    let mut optimizer = AdamW::new(0.1);
+    for (step, their_loss) in tensor(&golden, "losses").1.into_iter().enumerate() {
+        let at = step % shape[0];
+        let pixels: Vec<f32> = pixels[at * clips..(at + 1) * clips].iter().map(|value| *value as f32).collect();
+        let pixels = Tensor::<5>::from_data(TensorData::new(pixels, shape[1..].to_vec()), &device);
+        let labels = labels(&tensor(&batches, "labels").1[at * batch..(at + 1) * batch], &device);
+        let loss = cross_entropy(model.forward(pixels), labels);
+        let mut gradients = GradientSum::default();
+        gradients.add(&model, &mut loss.backward(), 1.0);
+        let norm = values(gradients.clip(1.0).unwrap())[0];
+        model = optimizer.step(model, gradients, 1e-2);
+        let loss = values(loss.without_autodiff())[0];
+        assert!((loss - their_loss).abs() < 1e-4, "step {step}: loss {loss} and {their_loss}");
+        let their_norm = tensor(&golden, "grad_norms").1[step];
+        assert!((norm / their_norm - 1.0).abs() < 1e-3, "step {step}: norm {norm} and {their_norm}");
+    }
+    let ours = written(&model, &config, &|value, id| trained.contains(id).then_some(value));
+    assert_tensors_agree(&ours, &peft("trained.safetensors"), 1e-3, "after the steps");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use cliptune::storage::checkpoint::Stranger;
 use cliptune::storage::directory::DirectoryStore;
 use cliptune::storage::{Checkpoint, CheckpointStore};
 use cliptune::train::settings::{
-    ClassWeights, Optimization, Regularisation, SchedulerType, Selection, Strategy, TuneSettings,
+    ClassWeights, Lora, Optimization, Regularisation, SchedulerType, Selection, Strategy, Targets, TuneSettings,
 };
 use pollster::block_on;
 use runs::{after_epoch, after_step, resume, settings, to_the_end, tune};
@@ -45,6 +45,10 @@ impl Store {
 
 fn weights(checkpoint: &Checkpoint) -> Vec<u8> {
     block_on(checkpoint.weights[0].1.read_all()).unwrap()
+}
+
+fn adapter(checkpoint: &Checkpoint) -> Option<Vec<u8>> {
+    checkpoint.adapter.as_ref().map(|file| block_on(file.read_all()).unwrap())
 }
 
 /// All of a step's numbers that do not depend on the clock, to the bit of a 32-bit float.
@@ -96,6 +100,7 @@ impl Whole {
             };
             let (ours, theirs) = (other.load(&ours.id), self.store.load(&summary.id));
             assert!(weights(&ours) == weights(&theirs), "{what}: the weights of epoch {}", summary.epoch);
+            assert!(adapter(&ours) == adapter(&theirs), "{what}: the adapters of epoch {}", summary.epoch);
             assert_eq!(ours.record, theirs.record, "{what}: the story at epoch {}", summary.epoch);
             assert!(ours.training.is_none() || summary.epoch < 4, "{what}: nothing is left to go on with");
         }
@@ -164,6 +169,17 @@ fn a_run_that_thaws_its_layers_one_after_another_goes_on_the_same() {
     assert_goes_on(&late, &[3, 5, 7], "freeze_unfreeze");
     let steps = TuneSettings { strategy: Strategy::UnfreezeMilestones((1, 2), 1), ..settings() };
     assert_goes_on(&steps, &[1, 4, 5], "unfreeze_milestones");
+}
+
+fn with_adapters() -> TuneSettings {
+    let lora = Lora { rank: 3, alpha: 5, targets: Targets::of_names("query,dense").unwrap() };
+    TuneSettings { strategy: Strategy::Lora(lora), learning_rate: 1e-2, weight_decay: 0.1, ..settings() }
+}
+
+#[test]
+fn a_run_with_adapters_goes_on_the_same() {
+    let settings = TuneSettings { batch: 2, accumulation: 2, ..with_adapters() };
+    assert_goes_on(&settings, &[1, 4, 7], "lora");
 }
 
 #[test]
@@ -250,19 +266,20 @@ fn a_run_that_is_stopped_before_its_first_step_keeps_nothing() {
 
 #[test]
 fn a_half_trained_export_goes_on_elsewhere_as_if_it_had_never_left() {
-    let settings = settings();
-    let whole = Whole::of(&settings);
-    let store = Store::new();
-    let (stopped, first) = tune(&settings, &whole.data, &store.store, after_step(3));
-    stopped.unwrap();
-    let other = elsewhere(&store.newest());
-    let (best, second) = resume("elsewhere", &whole.data, &other.store, to_the_end);
-    best.unwrap();
-    assert!(steps(&second).starts_with(&steps(&first)));
-    assert_eq!(steps(&second), steps(&whole.events));
-    let (ours, theirs) = (other.newest(), whole.store.newest());
-    assert!(weights(&ours) == weights(&theirs));
-    assert_eq!(ours.record, theirs.record);
+    for settings in [settings(), with_adapters()] {
+        let whole = Whole::of(&settings);
+        let store = Store::new();
+        let (stopped, first) = tune(&settings, &whole.data, &store.store, after_step(3));
+        stopped.unwrap();
+        let other = elsewhere(&store.newest());
+        let (best, second) = resume("elsewhere", &whole.data, &other.store, to_the_end);
+        best.unwrap();
+        assert!(steps(&second).starts_with(&steps(&first)));
+        assert_eq!(steps(&second), steps(&whole.events));
+        let (ours, theirs) = (other.newest(), whole.store.newest());
+        assert!(weights(&ours) == weights(&theirs));
+        assert_eq!(ours.record, theirs.record);
+    }
 }
 
 /// Makes a stored checkpoint look as good as can be.
@@ -378,6 +395,7 @@ fn a_story_that_cannot_be_true_is_refused() {
         with(&|checkpoint| checkpoint.record.as_mut().unwrap().settings.accumulation = 0),
         with(&|checkpoint| checkpoint.record.as_mut().unwrap().progress.epoch = usize::MAX),
         with(&|checkpoint| checkpoint.training = Some(checkpoint.weights[0].1.clone())),
+        with(&|checkpoint| checkpoint.record.as_mut().unwrap().settings.strategy = Strategy::Lora(Lora::default())),
     ] {
         assert!(sentence.contains("cannot go on"), "{sentence}");
     }

@@ -9,19 +9,24 @@ mod sample;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor, TensorData};
 use cliptune::dataset::Unusable;
 use cliptune::engine::folder::{Folder, FolderClips};
 use cliptune::engine::loaded::LoadedModel;
+use cliptune::files::FileSource;
+use cliptune::model::classifier::VideoMae;
 use cliptune::model::config::ModelSize;
 use cliptune::protocol::{CheckpointSummary, TuneEvent};
 use cliptune::storage::directory::DirectoryStore;
 use cliptune::storage::{Checkpoint, CheckpointStore};
+use cliptune::tensors::TensorFiles;
 use cliptune::train::feed::ClipSource;
+use cliptune::train::lora;
 use cliptune::train::record::Outcomes;
 use cliptune::train::run::{self, Moment, Observer, Run, TuneError};
 use cliptune::train::settings::{
-    ClassWeights, Metric, Optimization, Regularisation, SchedulerType, Selection, Strategy, TuneSettings,
+    ClassWeights, Lora, Metric, Optimization, Regularisation, SchedulerType, Selection, StartFrom, Strategy, Targets,
+    TuneSettings,
 };
 use cliptune::video::clip::{Clip, ClipLoader, View};
 use pollster::block_on;
@@ -105,6 +110,56 @@ fn each_milestone_thaws_the_layers_that_it_is_said_to() {
 
 fn weights(checkpoint: &Checkpoint) -> Vec<u8> {
     block_on(checkpoint.weights[0].1.read_all()).unwrap()
+}
+
+#[test]
+fn adapters_learn_beside_weights_that_stay_as_they_were_to_the_last_bit() {
+    let place = Place::new();
+    let lora = Lora { rank: 4, targets: Targets::of_names("value,dense").unwrap(), ..Lora::default() };
+    let strategy = Strategy::Lora(lora);
+    let settings = TuneSettings { start: StartFrom::Starter, learning_rate: 5e-3, epochs: 10, strategy, ..settings() };
+    let (_, events) = place.tune(&settings, after_epoch(8));
+    let losses: Vec<f32> = losses(&events).into_iter().map(f32::from_bits).collect();
+    let mean = |losses: &[f32]| losses.iter().sum::<f32>() / losses.len() as f32;
+    assert!(mean(&losses[12..]) < 0.7 * mean(&losses[..4]), "it learns: {losses:?}");
+
+    let newest = place.checkpoints().pop().unwrap();
+    let state = block_on(newest.training.as_ref().unwrap().read_all()).unwrap();
+    let (state, merged) = (SafeTensors::deserialize(&state).unwrap(), weights(&newest));
+    let (starter, merged) =
+        (std::fs::read("starter/model.safetensors").unwrap(), SafeTensors::deserialize(&merged).unwrap());
+    let starter = SafeTensors::deserialize(&starter).unwrap();
+    let mut adapted = 0;
+    for (name, before) in starter.tensors().into_iter().filter(|(name, _)| !name.starts_with("classifier.")) {
+        let targeted = name.ends_with(".value.weight") || name.ends_with(".dense.weight");
+        assert_eq!(merged.tensor(&name).unwrap().data() != before.data(), targeted, "{name}");
+        let base = state.tensor(&format!("base.{name}"));
+        assert_eq!(base.is_ok(), targeted, "{name}");
+        assert!(base.is_err() || base.unwrap().data() == before.data(), "{name}");
+        adapted += usize::from(targeted);
+    }
+    let trained = moments(&newest);
+    assert!(trained.iter().all(|name| name.contains(".lora_") || name.starts_with("classifier.")), "{trained:?}");
+    assert_eq!((adapted % 4, trained.len()), (0, 2 * adapted + 2));
+    assert_eq!(
+        newest.summary.parameters,
+        merged.tensors().iter().map(|(_, it)| it.shape().iter().product::<usize>()).sum()
+    );
+
+    // What was merged answers as what it was merged of.
+    let open = |file: &Option<FileSource>| block_on(TensorFiles::open_safetensors("", file.as_ref().unwrap())).unwrap();
+    let LoadedModel { model, config, shape, .. } = block_on(LoadedModel::open(&newest, &Device::flex())).unwrap();
+    let (state, factors) = (open(&newest.training), open(&newest.adapter));
+    let unmerged = block_on(lora::restore(model.clone(), &lora, &config, &state, &factors)).unwrap().unwrap();
+    let pixels = || {
+        let dims = [1, shape.frames, 3, shape.height, shape.width];
+        let values: Vec<f32> = (0..dims.iter().product()).map(|index: usize| (index as f32 * 0.37).sin()).collect();
+        Tensor::<5>::from_data(TensorData::new(values, dims), &Device::flex())
+    };
+    let logits = |model: &VideoMae| model.forward(pixels()).into_data().iter::<f32>().collect::<Vec<f32>>();
+    for (merged, unmerged) in logits(&model).into_iter().zip(logits(&unmerged)) {
+        assert!((merged - unmerged).abs() < 1e-5, "{merged} and {unmerged}");
+    }
 }
 
 #[test]

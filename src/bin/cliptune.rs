@@ -244,8 +244,8 @@ async fn print_best(store: &DirectoryStore, id: &str) -> Result<(), Failure> {
 /// Progress, a line at a time.
 fn tell(event: TuneEvent) {
     match event {
-        TuneEvent::Started { total_steps, parameters, .. } => {
-            eprintln!("{total_steps} steps, {parameters} parameters.");
+        TuneEvent::Started { total_steps, parameters, trained, .. } => {
+            eprintln!("{total_steps} steps, {trained} of {parameters} parameters are trained.");
         }
         TuneEvent::Step(step) if step.step % 10 == 0 => eprintln!(
             "step {}: loss {:.4}, {:.1} clips/s ({:.0} ms a clip computing, {:.0} waiting for decoding), {:.0} s left",

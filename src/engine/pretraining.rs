@@ -256,6 +256,7 @@ impl<Store: CheckpointStore, Report: FnMut(PretrainEvent)> Keeper<'_, Store, Rep
             weights: vec![(WEIGHTS.to_string(), file)],
             record: Some(self.record.clone()),
             training: None,
+            adapter: None,
         };
         let saved = self.store.save(&checkpoint).await.map_err(|error| wrong(&error))?;
         (self.report)(PretrainEvent::Saved(Box::new(saved)));

@@ -14,18 +14,20 @@ use super::clock::{self, Breath};
 use super::folder::{Folder, FolderClips};
 use super::loaded::{LoadedModel, OpenError};
 use super::starter;
+use crate::files::FileSource;
 use crate::model::config::VideoMaeConfig;
-use crate::model::weights;
+use crate::model::weights::{self, WeightsError};
 use crate::protocol::{CheckpointSummary, EpochReport, Evaluation, Origin, RANDOM_WEIGHTS, StepReport, TuneEvent};
-use crate::storage::checkpoint::WEIGHTS;
+use crate::storage::checkpoint::{ADAPTER, TRAINING_STATE, WEIGHTS};
 use crate::storage::preprocessor::preprocessor_json;
 use crate::storage::retention::best_of_run;
 use crate::storage::{Checkpoint, CheckpointStore, StorageError};
 use crate::tensors::{NumberFormat, TensorFiles};
+use crate::train::lora;
 use crate::train::optimizer::AdamW;
 use crate::train::record::{self, Manifest, Outcomes, Progress, RunRecord, StepRecord};
 use crate::train::run::{self, Best, Moment, Observer, Resumption, Run, TuneError, steps_per_epoch};
-use crate::train::settings::{StartFrom, TuneSettings};
+use crate::train::settings::{StartFrom, Strategy, TuneSettings};
 use crate::video::clip::ClipLoader;
 use crate::video::disk::DiskCache;
 
@@ -97,6 +99,10 @@ pub async fn tune<Store: CheckpointStore>(
             (loaded, checkpoint.summary.origin)
         }
     };
+    let loaded = match &settings.strategy {
+        Strategy::Lora(lora) => LoadedModel { model: lora::attach(loaded.model, lora, seed), ..loaded },
+        _ => loaded,
+    };
     let clips = data.count(crate::dataset::Split::Train);
     let record = RunRecord {
         format: record::FORMAT,
@@ -137,8 +143,12 @@ pub async fn resume<Store: CheckpointStore>(
     let device = place.device.clone().autodiff();
     let mut loaded = LoadedModel::open(&checkpoint, &device).await?;
     loaded.clip_seconds = record.settings.clip_seconds;
-    let tensors = TensorFiles::open_safetensors("training_state.safetensors", state).await;
-    let tensors = tensors.map_err(|error| OpenError::from(weights::WeightsError::from(error)))?;
+    let tensors = opened(TRAINING_STATE, state).await?;
+    if let Strategy::Lora(lora) = &record.settings.strategy {
+        let factors = opened(ADAPTER, checkpoint.adapter.as_ref().ok_or_else(not_resumable)?).await?;
+        let restored = lora::restore(loaded.model, lora, &loaded.config, &tensors, &factors).await;
+        loaded.model = restored.map_err(OpenError::from)?.ok_or_else(not_resumable)?;
+    }
     let moments = async |prefix| weights::read(&loaded.model, &loaded.config, &tensors, prefix).await;
     let first = moments(FIRST_MOMENT).await.map_err(OpenError::from)?;
     let second = moments(SECOND_MOMENT).await.map_err(OpenError::from)?;
@@ -154,6 +164,10 @@ pub async fn resume<Store: CheckpointStore>(
     let (best_id, best) = best_of(&place, &run_id, record.progress).await?.unzip();
     let resumption = Resumption { progress: record.progress, optimizer, best };
     go(place, loaded, record, run_id, best_id.unwrap_or_default(), Some(resumption), report).await
+}
+
+async fn opened(name: &str, file: &FileSource) -> Result<TensorFiles, OpenError> {
+    Ok(TensorFiles::open_safetensors(name, file).await.map_err(WeightsError::from)?)
 }
 
 /// Whether a run can have this record: anybody may have written it.
@@ -241,7 +255,7 @@ struct Keeper<'a, Store, Report> {
 }
 
 impl<Store, Report> Keeper<'_, Store, Report> {
-    fn summary(&self, moment: &Moment<'_>, bytes: u64) -> CheckpointSummary {
+    fn summary(&self, moment: &Moment<'_>, parameters: usize, bytes: u64) -> CheckpointSummary {
         let epoch = moment.progress.epoch;
         CheckpointSummary {
             id: checkpoint_id(&self.run_id, epoch),
@@ -250,7 +264,7 @@ impl<Store, Report> Keeper<'_, Store, Report> {
             created: clock::seconds() * 1e3,
             epoch,
             labels: self.config.labels(),
-            parameters: moment.model.num_params(),
+            parameters,
             bytes: bytes as usize,
             validation: moment.validation.as_ref().map(|validation| validation.evaluation),
             test: None,
@@ -296,19 +310,20 @@ impl<Store, Report> Keeper<'_, Store, Report> {
     }
 }
 
-/// The optimizer's moments under the parameters' names.
-async fn training_state(
-    moment: &Moment<'_>,
-    config: &VideoMaeConfig,
-) -> Result<crate::files::FileSource, weights::WeightsError> {
+/// The optimizer's moments under the parameters' names, and the weights that have low-rank adapters, without them.
+async fn training_state(moment: &Moment<'_>, config: &VideoMaeConfig) -> Result<FileSource, WeightsError> {
     let optimizer = moment.optimizer;
     let metadata = BTreeMap::from([
         ("format".to_string(), "pt".to_string()),
         ("step".to_string(), moment.progress.step.to_string()),
         ("epoch".to_string(), moment.progress.epoch.to_string()),
     ]);
-    let choices: [(&str, weights::Choice<'_>); 2] =
-        [(FIRST_MOMENT, &|_, id| optimizer.first_moment(id)), (SECOND_MOMENT, &|_, id| optimizer.second_moment(id))];
+    let (base, bases) = lora::bases(moment.model);
+    let choices: [(&str, weights::Choice<'_>); 3] = [
+        (FIRST_MOMENT, &|_, id| optimizer.first_moment(id)),
+        (SECOND_MOMENT, &|_, id| optimizer.second_moment(id)),
+        (base, &bases),
+    ];
     weights::write(moment.model, config, &choices, NumberFormat::F32, &metadata).await
 }
 
@@ -336,9 +351,18 @@ impl<Store: CheckpointStore, Report: FnMut(TuneEvent)> Observer for Keeper<'_, S
     }
 
     async fn checkpoint(&mut self, moment: Moment<'_>) -> Result<(), TuneError> {
-        let weights = weights::save(moment.model, self.config, NumberFormat::F32).await?;
+        // With low-rank adapters worked in, as every reader takes weights.
+        let merged = moment.model.clone().materialize();
+        let weights = weights::save(&merged, self.config, NumberFormat::F32).await?;
+        let adapter = match self.record.settings.strategy {
+            strategy @ Strategy::Lora(_) => {
+                let trained = strategy.trained(moment.model, moment.progress.epoch);
+                Some(lora::save(moment.model, self.config, &trained).await?)
+            }
+            _ => None,
+        };
         let training = if moment.unfinished { Some(training_state(&moment, self.config).await?) } else { None };
-        let summary = self.summary(&moment, weights.len());
+        let summary = self.summary(&moment, merged.num_params(), weights.len());
         if self.best.is_none_or(|best| run::is_better(summary.validation, best)) {
             self.best = Some(summary.validation);
             self.best_id = summary.id.clone();
@@ -353,6 +377,7 @@ impl<Store: CheckpointStore, Report: FnMut(TuneEvent)> Observer for Keeper<'_, S
             weights: vec![(WEIGHTS.to_string(), weights)],
             record: Some(self.record.clone()),
             training,
+            adapter,
         };
         let saved = self.store.save(&checkpoint).await.map_err(|error| wrong(&error))?;
         self.event(TuneEvent::Saved(Box::new(saved)));

@@ -15,6 +15,22 @@ use crate::train::record::{Outcomes, RunRecord};
 /// A confusion matrix of more classes is a table that nobody reads.
 const MOST_CLASSES: usize = 30;
 
+/// How the adapters by themselves are used.
+const ADAPTER: &str = "The weights have the run's low-rank adapters worked in. `adapter/` holds the adapters and the \
+classifier alone, in PEFT's layout, for the weights that the run began with:
+
+```python
+from peft import PeftModel
+from transformers import VideoMAEForVideoClassification
+
+base = VideoMAEForVideoClassification.from_pretrained(BASE, num_labels=CLASSES, ignore_mismatched_sizes=True)
+model = PeftModel.from_pretrained(base, \"FOLDER/adapter\").merge_and_unload()
+```
+
+Without `merge_and_unload`, transformers 4 computes queries, keys and values past the adapters; transformers 5 does not.
+
+";
+
 /// The card of a checkpoint.
 pub fn card(checkpoint: &Checkpoint, config: &VideoMaeConfig) -> String {
     let mut card = front_matter(checkpoint);
@@ -148,6 +164,9 @@ fn usage(checkpoint: &Checkpoint) -> String {
         text.push_str(
             "```python\nfrom transformers import pipeline\n\nclassify = pipeline(\"video-classification\", model=\"FOLDER\")\nprint(classify(\"clip.mp4\"))\n```\n\n",
         );
+    }
+    if checkpoint.adapter.is_some() {
+        text.push_str(ADAPTER);
     }
     if checkpoint.tuned().is_some() {
         text.push_str("`train.py` goes on with the run on any machine: `python train.py --data FOLDER`, or `torchrun --nproc_per_node=8 train.py --data FOLDER`.\n\n");

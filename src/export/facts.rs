@@ -11,7 +11,7 @@ use crate::protocol::{CheckpointSummary, RANDOM_WEIGHTS};
 use crate::train::augmentation::{ColourJitter, GUIDE_SIDE};
 use crate::train::pretraining::settings::Masking;
 use crate::train::record::RunRecord;
-use crate::train::settings::{ClassWeights, Metric, SchedulerType, Strategy, TuneSettings};
+use crate::train::settings::{ClassWeights, Lora, Metric, SchedulerType, Strategy, TuneSettings};
 
 /// What the model is and looks at; a sentence or two.
 pub fn model(summary: &CheckpointSummary, config: &VideoMaeConfig) -> String {
@@ -103,6 +103,9 @@ fn unusual(settings: &TuneSettings) -> Vec<(&'static str, String)> {
         Strategy::FreezeUnfreeze(epoch) => Some(format!("freeze_unfreeze({epoch}): the head alone, then all")),
         Strategy::UnfreezeMilestones((first, second), layers) => {
             Some(format!("unfreeze_milestones(({first}, {second}), {layers}): the head, the last layers, then all"))
+        }
+        Strategy::Lora(Lora { rank, alpha, targets }) => {
+            Some(format!("lora: the head, and factors of rank {rank}, alpha {alpha}, beside {}", targets.names()))
         }
     };
     let number = |value: f64, off: f64| (value != off).then(|| value.to_string());

@@ -4,6 +4,7 @@
 //! Comes in: a [`Checkpoint`]. Goes out: named files, for a zip or a repository. One tensor at a time is in memory.
 //! Never sends anything anywhere.
 
+mod adapter;
 mod card;
 mod dates;
 pub mod events;
@@ -63,6 +64,7 @@ pub async fn files(checkpoint: &Checkpoint, numbers: Numbers) -> Result<Vec<Name
         files.push(text(TRAINER_STATE, trainer_state::trainer_state(record)));
         files.push(text(TRAIN, include_str!("train.py").to_string()));
     }
+    files.extend(adapter::files(checkpoint));
     files.push((WEIGHTS.to_string(), weights(checkpoint, &config, &tensors, numbers).await?));
     files.extend(checkpoint.training.clone().map(|state| (TRAINING_STATE.to_string(), state)));
     Ok(files)

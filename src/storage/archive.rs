@@ -10,7 +10,7 @@ use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
-use super::checkpoint::{CONFIG, CheckpointError, NamedFile, belongs_to_a_model};
+use super::checkpoint::{ADAPTER, ADAPTER_FOLDER, CONFIG, CheckpointError, NamedFile, belongs_to_a_model};
 use crate::files::{FileError, FileSink, FileSource, PIECE, SourceReader};
 
 /// Weights hardly shrink and texts are small: whatever grows more than this when unpacked is no model.
@@ -74,9 +74,9 @@ pub fn unpack(zip: &FileSource) -> Result<Vec<NamedFile>, ArchiveError> {
     let names: Vec<String> = archive.file_names().filter_map(|name| Some(name.ok()?.to_string())).collect();
     let mut files = Vec::new();
     for name in names {
-        if let Some(file) = name.strip_prefix(&folder)
-            && belongs_to_a_model(file)
-        {
+        let Some(file) = name.strip_prefix(&folder) else { continue };
+        let file = if file == format!("{ADAPTER_FOLDER}/{ADAPTER}") { ADAPTER } else { file };
+        if belongs_to_a_model(file) {
             files.push((file.to_string(), entry(&mut archive, zip, &name, file)?));
         }
     }

@@ -22,6 +22,10 @@ pub const CARD: &str = "README.md";
 pub const SUMMARY: &str = "cliptune.json";
 pub const RECORD: &str = "run.json";
 pub const TRAINING_STATE: &str = "training_state.safetensors";
+/// PEFT's name for low-rank adapters, and the folder of an export that holds them: beside `config.json`, transformers would
+/// add them to weights that have them already.
+pub const ADAPTER: &str = "adapter_model.safetensors";
+pub const ADAPTER_FOLDER: &str = "adapter";
 
 /// Texts beyond this are no texts of a model.
 const LONGEST_TEXT: u64 = 32 << 20;
@@ -45,6 +49,8 @@ pub struct Checkpoint {
     pub record: Option<RunRecord>,
     /// The optimizer's state, where the run can go on from here.
     pub training: Option<FileSource>,
+    /// The low-rank adapters that are worked into the weights, where the run trained some.
+    pub adapter: Option<FileSource>,
 }
 
 /// What stands in where no `cliptune.json` tells it.
@@ -112,6 +118,7 @@ impl Checkpoint {
         let report = compare(&parsed, &tensors);
         let find = |name: &str| files.iter().find(|(other, _)| other == name).map(|(_, file)| file.clone());
         let training = find(TRAINING_STATE).filter(|_| record.is_some());
+        let adapter = find(ADAPTER).filter(|_| record.is_some());
         let card = text(&files, CARD).await?;
         let weights: Vec<NamedFile> = files.into_iter().filter(|(name, _)| holds_weights(name)).collect();
         let expected = names::expected(&parsed);
@@ -144,7 +151,7 @@ impl Checkpoint {
         if let Some(told) = told {
             adopt(&mut summary, told);
         }
-        Ok((Self { summary, config, preprocessor, weights, record, training }, report))
+        Ok((Self { summary, config, preprocessor, weights, record, training, adapter }, report))
     }
 
     /// All of its files, as a store keeps them.
@@ -160,6 +167,7 @@ impl Checkpoint {
         }
         files.extend(self.weights.iter().cloned());
         files.extend(self.training.clone().map(|state| (TRAINING_STATE.to_string(), state)));
+        files.extend(self.adapter.clone().map(|adapter| (ADAPTER.to_string(), adapter)));
         Ok(files)
     }
 
@@ -178,18 +186,19 @@ impl Checkpoint {
         let weights: u64 = self.weights.iter().map(|(_, file)| file.len()).sum();
         weights
             + self.training.as_ref().map_or(0, FileSource::len)
+            + self.adapter.as_ref().map_or(0, FileSource::len)
             + (self.config.len() + self.preprocessor.len()) as u64
     }
 }
 
 /// Whether a file of that name is part of a model.
 pub fn belongs_to_a_model(name: &str) -> bool {
-    [CONFIG, PREPROCESSOR, CARD, SUMMARY, RECORD, TRAINING_STATE].contains(&name) || holds_weights(name)
+    [CONFIG, PREPROCESSOR, CARD, SUMMARY, RECORD, TRAINING_STATE, ADAPTER].contains(&name) || holds_weights(name)
 }
 
 /// The Hub's names for weights, whole or in shards, with the shards' index.
 fn holds_weights(name: &str) -> bool {
-    name != TRAINING_STATE
+    ![TRAINING_STATE, ADAPTER].contains(&name)
         && (name.ends_with(".safetensors")
             || name.ends_with(".safetensors.index.json")
             || name.starts_with("pytorch_model") && (name.ends_with(".bin") || name.ends_with(".bin.index.json")))
@@ -281,8 +290,9 @@ mod tests {
         {
             assert!(belongs_to_a_model(name), "{name}");
         }
-        for name in ["training_args.bin", "optimizer.pt", "flax_model.msgpack", "merges.txt"] {
+        for name in ["training_args.bin", "optimizer.pt", "flax_model.msgpack", "merges.txt", "adapter_config.json"] {
             assert!(!belongs_to_a_model(name), "{name}");
         }
+        assert!(belongs_to_a_model(ADAPTER) && !holds_weights(ADAPTER));
     }
 }

@@ -9,7 +9,8 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::checkpoint::{
-    NamedFile, RECORD, SUMMARY, Stranger, TRAINING_STATE, belongs_to_a_model, read_record, record_json,
+    ADAPTER, ADAPTER_FOLDER, NamedFile, RECORD, SUMMARY, Stranger, TRAINING_STATE, belongs_to_a_model, read_record,
+    record_json,
 };
 use super::retention::{mark_and_order, note_of_run, superseded, surplus};
 use super::summary::{read_summary, summary_json, tidy_name};
@@ -210,15 +211,23 @@ fn stranger(id: &str) -> Stranger {
 /// The model's files in a folder, opened but not read.
 fn read_files(folder: &Path) -> Result<Vec<NamedFile>, StorageError> {
     let wrong = |error: io::Error| disk(folder, &error, 0);
-    let mut files = Vec::new();
+    let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(wrong)? {
         let Ok(name) = entry.map_err(wrong)?.file_name().into_string() else { continue };
         if belongs_to_a_model(&name) {
-            let path = folder.join(&name);
-            let file = FileSource::open(&path)
-                .map_err(|error| StorageError::Disk { path: path.display().to_string(), reason: error.to_string() })?;
-            files.push((name, file));
+            found.push((folder.join(&name), name));
         }
+    }
+    // As an export has it.
+    let adapter = folder.join(ADAPTER_FOLDER).join(ADAPTER);
+    if adapter.is_file() {
+        found.push((adapter, ADAPTER.to_string()));
+    }
+    let mut files = Vec::new();
+    for (path, name) in found {
+        let file = FileSource::open(&path)
+            .map_err(|error| StorageError::Disk { path: path.display().to_string(), reason: error.to_string() })?;
+        files.push((name, file));
     }
     files.sort_by(|(one, _), (other, _)| one.cmp(other));
     Ok(files)

@@ -15,7 +15,7 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::Blob;
 
 use super::checkpoint::{
-    CONFIG, NamedFile, PREPROCESSOR, RECORD, SUMMARY, Stranger, TRAINING_STATE, read_record, record_json,
+    ADAPTER, CONFIG, NamedFile, PREPROCESSOR, RECORD, SUMMARY, Stranger, TRAINING_STATE, read_record, record_json,
 };
 use super::retention::{mark_and_order, note_of_run, superseded, surplus};
 use super::summary::{read_summary, summary_json};
@@ -259,8 +259,10 @@ fn values_of(checkpoint: &Checkpoint) -> Result<[JsValue; 3], StorageError> {
     }
     let texts = [(CONFIG, &checkpoint.config), (PREPROCESSOR, &checkpoint.preprocessor)];
     let texts = texts.into_iter().map(|(name, text)| Ok((name, JsValue::from(text))));
-    let weights = checkpoint.weights.iter().map(|(name, file)| Ok((name.as_str(), file.to_blob()?.into())));
-    for entry in texts.chain(weights) {
+    let files = checkpoint.weights.iter().map(|(name, file)| (name.as_str(), file));
+    let files = files.chain(checkpoint.adapter.iter().map(|file| (ADAPTER, file)));
+    let files = files.map(|(name, file)| Ok((name, file.to_blob()?.into())));
+    for entry in texts.chain(files) {
         let (name, value) = entry.map_err(unreadable)?;
         let set = Reflect::set(&contents, &JsValue::from(name), &value);
         set.map_err(|error| StorageError::Browser(message(&error)))?;

@@ -136,7 +136,8 @@ pub async fn tune<S: ClipSource, O: Observer>(
     let settings = run.settings;
     let steps_per_epoch = steps_per_epoch(settings, run.examples.train.len());
     let (total_steps, last_epoch) = settings.length(steps_per_epoch);
-    observer.event(TuneEvent::Started { total_steps, steps_per_epoch, parameters: model.num_params() });
+    let (parameters, trained) = (model.num_params(), settings.strategy.trained_count(&model, last_epoch));
+    observer.event(TuneEvent::Started { total_steps, steps_per_epoch, parameters, trained });
 
     let fresh = Resumption { progress: Progress::default(), optimizer: AdamW::new(settings.weight_decay), best: None };
     let Resumption { progress, optimizer, mut best } = resumption.unwrap_or(fresh);

@@ -1,11 +1,12 @@
-//! Which parameters train when: Lightning Flash's fine-tuning strategies, and the layers' learning rates.
+//! Which parameters train when: Lightning Flash's fine-tuning strategies and low-rank adapters, and the layers' learning
+//! rates.
 //!
 //! Comes in: a strategy, a model. Goes out: from which epoch each parameter trains, and models whose other parameters are
 //! frozen: they get no gradient, no decay and no moments. Never changes a value.
 
 use std::collections::{HashMap, HashSet};
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{LoraAdapter, Module, ModuleMapper, ModuleVisitor, Param, ParamId, Reparameterization};
 use burn::tensor::Tensor;
 
 use super::settings::Strategy;
@@ -22,6 +23,16 @@ enum Part {
     Head,
 }
 
+/// A parameter.
+struct Place {
+    id: ParamId,
+    part: Part,
+    /// Whether it is a factor of a low-rank adapter.
+    is_factor: bool,
+    /// How many values it has.
+    count: usize,
+}
+
 /// From when a part trains, in the order of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Since {
@@ -35,16 +46,17 @@ impl Strategy {
     /// Epochs that are over when the strategy's milestones come.
     fn milestones(self) -> Vec<usize> {
         match self {
-            Self::NoFreeze | Self::Freeze => Vec::new(),
+            Self::NoFreeze | Self::Freeze | Self::Lora(_) => Vec::new(),
             Self::FreezeUnfreeze(epoch) => vec![epoch],
             Self::UnfreezeMilestones((first, second), _) => vec![first, second],
         }
     }
 
-    fn since(self, part: Part, depth: usize) -> Since {
-        match (self, part) {
+    fn since(self, place: &Place, depth: usize) -> Since {
+        match (self, place.part) {
             (Self::NoFreeze, _) | (_, Part::Head) => Since::Start,
-            (Self::Freeze, _) => Since::Never,
+            (Self::Lora(_), _) if place.is_factor => Since::Start,
+            (Self::Freeze | Self::Lora(_), _) => Since::Never,
             (Self::FreezeUnfreeze(_), _) | (Self::UnfreezeMilestones(..), Part::Norm) => Since::Milestone(0),
             (Self::UnfreezeMilestones(_, layers), Part::Layer(index)) if index + layers >= depth => Since::Milestone(0),
             (Self::UnfreezeMilestones(..), _) => Since::Milestone(1),
@@ -58,26 +70,34 @@ impl Strategy {
 
     /// The parameters that train in this epoch or did so before, in the order of the model's fields.
     pub fn trained(self, model: &VideoMae, epoch: usize) -> Vec<ParamId> {
+        self.places_trained(model, epoch).map(|place| place.id).collect()
+    }
+
+    /// How many values they have.
+    pub fn trained_count(self, model: &VideoMae, epoch: usize) -> usize {
+        self.places_trained(model, epoch).map(|place| place.count).sum()
+    }
+
+    fn places_trained(self, model: &VideoMae, epoch: usize) -> impl Iterator<Item = Place> + use<> {
         let (milestones, depth) = (self.milestones(), model.layers.len());
-        let trains = |part: Part| match self.since(part, depth) {
+        places(model).into_iter().filter(move |place| match self.since(place, depth) {
             Since::Start => true,
             Since::Milestone(index) => milestones.get(index).is_some_and(|milestone| *milestone < epoch),
             Since::Never => false,
-        };
-        parts(model).into_iter().filter(|(_, part)| trains(*part)).map(|(id, _)| id).collect()
+        })
     }
 
     /// The parameters that train from that milestone on.
     pub fn thawed_at(self, model: &VideoMae, milestone: usize) -> Vec<ParamId> {
         let depth = model.layers.len();
-        let of_it = |part: Part| self.since(part, depth) == Since::Milestone(milestone);
-        parts(model).into_iter().filter(|(_, part)| of_it(*part)).map(|(id, _)| id).collect()
+        let of_it = |place: &Place| self.since(place, depth) == Since::Milestone(milestone);
+        places(model).into_iter().filter(of_it).map(|place| place.id).collect()
     }
 
     /// Whether nothing but the head trains in this epoch.
     pub fn is_frozen(self, epoch: usize) -> bool {
         match self {
-            Self::NoFreeze => false,
+            Self::NoFreeze | Self::Lora(_) => false,
             Self::Freeze => true,
             Self::FreezeUnfreeze(until) | Self::UnfreezeMilestones((until, _), _) => epoch <= until,
         }
@@ -105,16 +125,16 @@ pub fn layer_rates(model: &VideoMae, decay: f64) -> HashMap<ParamId, f64> {
         Part::Layer(index) => depth - index,
         Part::Norm | Part::Head => 0,
     };
-    let rates = parts(model).into_iter().map(|(id, part)| (id, decay.powi(below_head(part) as i32)));
+    let rates = places(model).into_iter().map(|place| (place.id, decay.powi(below_head(place.part) as i32)));
     rates.filter(|(_, rate)| *rate != 1.0).collect()
 }
 
 /// Where each parameter stands, in the order of the model's fields.
-fn parts(model: &VideoMae) -> Vec<(ParamId, Part)> {
+fn places(model: &VideoMae) -> Vec<Place> {
     #[derive(Default)]
     struct Walk {
         fields: Vec<String>,
-        parts: Vec<(ParamId, Part)>,
+        places: Vec<Place>,
     }
     impl ModuleVisitor for Walk {
         fn enter_module(&mut self, name: &str, _: &str) {
@@ -131,12 +151,14 @@ fn parts(model: &VideoMae) -> Vec<(ParamId, Part)> {
                 ["head", ..] => Part::Head,
                 _ => Part::Norm,
             };
-            self.parts.push((parameter.id, part));
+            let is_factor = fields.contains(&LoraAdapter::NAME);
+            let count = parameter.lazy_shape().num_elements();
+            self.places.push(Place { id: parameter.id, part, is_factor, count });
         }
     }
     let mut walk = Walk::default();
     model.visit(&mut walk);
-    walk.parts
+    walk.places
 }
 
 struct Freezer {
@@ -155,6 +177,8 @@ mod tests {
     use super::*;
     use crate::model::config::{ModelSize, VideoMaeConfig};
     use crate::model::weights;
+    use crate::train::lora;
+    use crate::train::settings::{Lora, Targets};
     use burn::tensor::Device;
     use pollster::block_on;
 
@@ -180,7 +204,7 @@ mod tests {
     #[test]
     fn the_parts_that_train_grow_from_the_head_down_as_the_strategy_says() {
         let (model, config) = model();
-        let all = parts(&model).len();
+        let all = places(&model).len();
         let count = |strategy: Strategy, epoch| strategy.trained(&model, epoch).len();
         assert_eq!((count(Strategy::NoFreeze, 1), count(Strategy::Freeze, 100)), (all, 2));
         let late = Strategy::FreezeUnfreeze(2);
@@ -200,6 +224,29 @@ mod tests {
             names(&model, &config, &Strategy::Freeze.trained(&model, 1)),
             ["classifier.bias", "classifier.weight"]
         );
+    }
+
+    #[test]
+    fn with_adapters_the_factors_and_the_head_train_and_nothing_else() {
+        let (model, config) = model();
+        let (whole, width) = (places(&model).len(), config.hidden_size);
+        let lora = Lora { rank: 2, targets: Targets::of_names("value,dense").unwrap(), ..Lora::default() };
+        let model = lora::attach(model, &lora, 1);
+        let strategy = Strategy::Lora(lora);
+        // Four matrices in each of three layers.
+        assert_eq!(places(&model).len(), whole + 3 * 4 * 2);
+        let trained = names(&model, &config, &strategy.trained(&model, 1));
+        let factors = |name: &&String| name.contains(".lora_A.") || name.contains(".lora_B.");
+        assert_eq!((trained.iter().filter(factors).count(), trained.len()), (3 * 4 * 2, 3 * 4 * 2 + 2));
+        assert!(trained.contains(&"videomae.encoder.layer.2.attention.attention.value.lora_A.weight".into()));
+        assert!(trained.contains(&"videomae.encoder.layer.0.intermediate.dense.lora_B.weight".into()));
+        assert!(!trained.iter().any(|name| name.contains("query")));
+        let square = 2 * (2 * width);
+        let count = 3 * (2 * square + 2 * 2 * (width + 4 * width)) + 2 * width + 2;
+        assert_eq!(strategy.trained_count(&model, 1), count);
+        // A layer's factors learn at the layer's rate.
+        let rates = layer_rates(&model, 0.5);
+        assert_eq!(rates.values().filter(|rate| **rate == 0.125).count(), 15 + 8);
     }
 
     /// The repository's example: decay^(depth + 1 - layer), where the embeddings are layer 0 and the head depth + 1.

@@ -12,13 +12,20 @@ use super::start_choice::{chosen_fit, chosen_model};
 use super::state::AppState;
 use super::tune_settings::whole;
 use crate::protocol::DeviceChoice;
-use crate::train::settings::{Knowledge, Situation, StartFrom, Strategy, TuneSettings};
+use crate::train::settings::{Knowledge, Lora, Situation, StartFrom, Strategy, Targets, TuneSettings};
 
-const KINDS: [(&str, &str); 4] = [
+const KINDS: [(&str, &str); 5] = [
     ("no_freeze", "All of it"),
     ("freeze", "The head alone"),
     ("freeze_unfreeze", "The head first, then all"),
     ("unfreeze_milestones", "The head, then the last layers, then all"),
+    ("lora", "The head, and small factors beside the rest (LoRA)"),
+];
+const TARGETS: [(&str, &str); 4] = [
+    ("query,value", "Query and value"),
+    ("query,key,value", "Query, key and value"),
+    ("dense", "Dense"),
+    ("query,key,value,dense", "All of a layer's"),
 ];
 
 #[component]
@@ -30,7 +37,7 @@ pub fn StrategyChoice() -> impl IntoView {
     Effect::new(move |_| {
         let Some((strategy, _)) = recommended.get() else { return };
         if !state.tuning.strategy_chosen.get() && settings.with_untracked(|settings| settings.strategy != strategy) {
-            settings.update(|settings| settings.strategy = strategy);
+            settings.update(|settings| settings.set_strategy(strategy));
         }
     });
     let why = Signal::derive(move || {
@@ -44,15 +51,34 @@ pub fn StrategyChoice() -> impl IntoView {
         Memo::new(move |_| settings.with(|settings| matches!(settings.strategy, Strategy::FreezeUnfreeze(_))));
     let milestones =
         Memo::new(move |_| settings.with(|settings| matches!(settings.strategy, Strategy::UnfreezeMilestones(..))));
-    let freezes = Memo::new(move |_| settings.with(|settings| settings.strategy != Strategy::NoFreeze));
+    let lora = Memo::new(move |_| settings.with(|settings| matches!(settings.strategy, Strategy::Lora(_))));
+    let freezes = Memo::new(move |_| settings.with(|settings| settings.strategy != Strategy::NoFreeze) && !lora.get());
     view! {
         <div class="fields strategy">
             <Choice name="strategy" label="What is trained" hint=why options=&KINDS
                 value=Signal::derive(move || settings.with(|settings| kind(settings.strategy)))
                 on_change=move |chosen| {
                     state.tuning.strategy_chosen.set(true);
-                    settings.update(|settings| settings.strategy = of_kind(&chosen, settings));
+                    settings.update(|settings| settings.set_strategy(of_kind(&chosen, settings)));
                 }/>
+            {move || lora.get().then(|| view! {
+                <NumberField name="lora_rank" label="Rank" hint="How many directions each factor can learn; 8 is usual."
+                    value=Signal::derive(move || settings.with(|settings| milestone(settings, 0)))
+                    show=usize::to_string parse=whole on_change=|settings, value| set_milestone(settings, 0, value)/>
+                <NumberField name="lora_alpha" label="Alpha" hint="What the factors count; twice the rank is usual."
+                    value=Signal::derive(move || settings.with(|settings| milestone(settings, 1)))
+                    show=usize::to_string parse=whole on_change=|settings, value| set_milestone(settings, 1, value)/>
+                <Choice name="lora_targets" label="Beside" hint="The matrices of each layer that get factors." options=&TARGETS
+                    value=Signal::derive(move || settings.with(|settings| match settings.strategy {
+                        Strategy::Lora(lora) => lora.targets.names(),
+                        _ => String::new(),
+                    }))
+                    on_change=move |chosen| settings.update(|settings| {
+                        if let (Strategy::Lora(lora), Some(targets)) = (&mut settings.strategy, Targets::of_names(&chosen)) {
+                            lora.targets = targets;
+                        }
+                    })/>
+            })}
             {move || head_first.get().then(|| view! {
                 <NumberField name="unfreeze_epoch" label="Epochs with the head alone" hint="After them all of it is trained."
                     value=Signal::derive(move || settings.with(|settings| milestone(settings, 0)))
@@ -107,6 +133,7 @@ fn kind(strategy: Strategy) -> String {
         Strategy::Freeze => 1,
         Strategy::FreezeUnfreeze(_) => 2,
         Strategy::UnfreezeMilestones(..) => 3,
+        Strategy::Lora(_) => 4,
     };
     KINDS.get(place).map_or("", |(name, _)| name).to_string()
 }
@@ -122,6 +149,7 @@ fn of_kind(kind: &str, settings: &TuneSettings) -> Strategy {
     match kind {
         "freeze" => Strategy::Freeze,
         "freeze_unfreeze" => Strategy::FreezeUnfreeze(quarter),
+        "lora" => Strategy::Lora(Lora::default()),
         "unfreeze_milestones" => Strategy::UnfreezeMilestones((quarter, (settings.epochs / 2).max(quarter + 1)), 2),
         _ => Strategy::NoFreeze,
     }
@@ -133,13 +161,16 @@ fn milestone(settings: &TuneSettings, place: usize) -> usize {
         Strategy::NoFreeze | Strategy::Freeze => [0; 3],
         Strategy::FreezeUnfreeze(epoch) => [epoch, 0, 0],
         Strategy::UnfreezeMilestones((first, second), layers) => [first, second, layers],
+        Strategy::Lora(Lora { rank, alpha, .. }) => [rank, alpha, 0],
     };
     numbers.get(place).copied().unwrap_or_default()
 }
 
 fn set_milestone(settings: &mut TuneSettings, place: usize, value: usize) {
     match (&mut settings.strategy, place) {
-        (Strategy::FreezeUnfreeze(number), 0)
+        (Strategy::Lora(Lora { rank: number, .. }), 0)
+        | (Strategy::Lora(Lora { alpha: number, .. }), 1)
+        | (Strategy::FreezeUnfreeze(number), 0)
         | (Strategy::UnfreezeMilestones((number, _), _), 0)
         | (Strategy::UnfreezeMilestones((_, number), _), 1)
         | (Strategy::UnfreezeMilestones(_, number), 2) => *number = value,

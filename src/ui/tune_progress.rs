@@ -9,7 +9,7 @@ use super::components::unusable::UnusableList;
 use super::pretrain_progress::{Learnt, Shown};
 use super::state::{AppState, View};
 use super::tuning::{Loss, TunePhase};
-use super::words::{brief, count, duration, percent, size};
+use super::words::{brief, count, duration, magnitude, percent, size};
 use crate::drawing::chart::{Chart, Line, Unit};
 use crate::protocol::{DecodedOnDisk, StepReport};
 
@@ -85,11 +85,14 @@ fn Running() -> impl IntoView {
         curves.with(|curves| {
             let latest = curves.latest.as_ref()?;
             let epochs = curves.total_steps.div_ceil(curves.steps_per_epoch.max(1));
+            let [trained, all] = curves.trained;
             Some(format!(
-                "Epoch {} of {epochs} · step {} of {}",
+                "Epoch {} of {epochs} · step {} of {} · {} of {} weights are trained",
                 latest.epoch,
                 count(latest.step),
-                count(curves.total_steps)
+                count(curves.total_steps),
+                magnitude(trained),
+                magnitude(all)
             ))
         })
     };

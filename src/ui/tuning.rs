@@ -48,6 +48,8 @@ pub struct Loss {
 pub struct Curves {
     pub total_steps: usize,
     pub steps_per_epoch: usize,
+    /// Weights that change in the course of the run, of all of the model's.
+    pub trained: [usize; 2],
     pub losses: Vec<Loss>,
     /// The losses as a JSON list without its closing bracket, for tests and the curious.
     pub losses_json: String,
@@ -65,8 +67,8 @@ pub struct Curves {
 impl Curves {
     fn take(&mut self, event: TuneEvent) {
         match event {
-            TuneEvent::Started { total_steps, steps_per_epoch, .. } => {
-                *self = Self { total_steps, steps_per_epoch, ..Self::default() };
+            TuneEvent::Started { total_steps, steps_per_epoch, parameters, trained } => {
+                *self = Self { total_steps, steps_per_epoch, trained: [trained, parameters], ..Self::default() };
             }
             TuneEvent::Step(step) => {
                 let loss = f64::from(step.loss);

@@ -11,6 +11,7 @@ const FIELDS = {
   freeze: { frozen_views: "2" },
   freeze_unfreeze: { unfreeze_epoch: "1" },
   unfreeze_milestones: { first_milestone: "1", second_milestone: "2", unfrozen_layers: "1" },
+  lora: { lora_rank: "4", lora_alpha: "8" },
 };
 
 async function openSettings(t, epochs) {
@@ -37,7 +38,11 @@ test("each strategy trains from the form, and what it froze stays as it was", { 
     first[strategy] = losses;
     await page.by("tune-again").click();
   }
+  assert.equal(await field("learning_rate").inputValue(), "0.01", "ten times the usual");
+  assert.equal(await field("lora_targets").inputValue(), "query,value");
   // The first step is the same model on the same clips; after it what is trained differs.
+  assert.equal(first.lora[0], first.no_freeze[0]);
+  assert.notDeepEqual(first.lora, first.freeze);
   assert.notDeepEqual(first.freeze, first.no_freeze);
   assert.notDeepEqual(first.unfreeze_milestones, first.freeze_unfreeze);
   page.assertNothingUncaught();

@@ -13,7 +13,7 @@ use cliptune::engine::tuning;
 use cliptune::model::config::ModelSize;
 use cliptune::protocol::USUAL_DISK;
 use cliptune::storage::directory::DirectoryStore;
-use cliptune::train::settings::TuneSettings;
+use cliptune::train::settings::{Lora, Strategy, Targets, TuneSettings};
 use cliptune::video::disk::DiskCache;
 
 use crate::labelling::LabellingOptions;
@@ -76,10 +76,23 @@ pub struct Tune {
     /// Draw the colours' changes for each frame, not once for the clip.
     #[arg(long)]
     colours_per_frame: bool,
+    /// Train the head and low-rank factors (LoRA) of this rank beside frozen weights, at ten times the usual learning rate.
+    #[arg(long)]
+    lora_rank: Option<usize>,
+    /// PEFT's lora_alpha: the factors' product is scaled by it over the rank.
+    #[arg(long, requires = "lora_rank")]
+    lora_alpha: Option<usize>,
+    /// Which matrices get factors, of query, key, value and dense, separated by commas.
+    #[arg(long, requires = "lora_rank", value_parser = targets)]
+    lora_targets: Option<Targets>,
     #[arg(long)]
     seed: Option<u64>,
     #[command(flatten)]
     labelling: LabellingOptions,
+}
+
+fn targets(names: &str) -> Result<Targets, String> {
+    Targets::of_names(names).ok_or_else(|| "name some of query, key, value and dense".into())
 }
 
 /// Fine-tunes on a folder, and prints the best checkpoint.
@@ -111,6 +124,12 @@ pub async fn tune(options: &Tune, device: &Device) -> Result<(), Failure> {
                 folder.catalogue.labels().into_iter().filter(|class| names_direction(class)).collect();
         }
         None => {}
+    }
+    if let Some(rank) = options.lora_rank {
+        let mut lora = Lora { rank, alpha: 2 * rank, ..Lora::default() };
+        set(&mut lora.alpha, &options.lora_alpha);
+        set(&mut lora.targets, &options.lora_targets);
+        settings.set_strategy(Strategy::Lora(lora));
     }
     set(&mut settings.name, &options.name);
     set(&mut settings.epochs, &options.epochs);

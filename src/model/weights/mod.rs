@@ -70,7 +70,12 @@ pub fn lacks_only_the_head(report: &LoadReport) -> bool {
 /// The model with the files' values wherever name and shape fit; other parameters stay as they are.
 pub async fn load<M: Module>(model: M, config: &VideoMaeConfig, files: &TensorFiles) -> Result<M, WeightsError> {
     let values = read(&model, config, files, "").await?;
-    Ok(model.map(&mut Filler { values }))
+    Ok(fill(model, values))
+}
+
+/// The model with these values, flat; other parameters stay as they are.
+pub fn fill<M: Module>(model: M, values: HashMap<ParamId, Tensor<1>>) -> M {
+    model.map(&mut Filler { values })
 }
 
 /// What files hold for each parameter under `prefix` and its name: flat, in Burn's layout, on the parameter's device.

@@ -138,7 +138,13 @@ impl Path {
             other => other,
         };
         let fields: Vec<&str> = self.0.iter().map(String::as_str).collect();
-        match fields.as_slice() {
+        // Burn hangs a low-rank adapter on the weight; PEFT names it beside the weight.
+        let (fields, leaf) = match fields.as_slice() {
+            [weight @ .., "lora", "a"] => (weight, "lora_A.weight"),
+            [weight @ .., "lora", "b"] => (weight, "lora_B.weight"),
+            parameter => (parameter, leaf),
+        };
+        match fields {
             ["embeddings", "projection", _] => format!("{PATCHES}.{leaf}"),
             ["layers", index, rest @ ..] => format!("{}.{}", layer(index), within_layer(rest, leaf)),
             ["decoder", "layers", index, rest @ ..] => {

@@ -3,6 +3,7 @@
 //! Comes in: what the page or the command line was given. Goes out: [`TuneSettings`], checked. Never reads a file.
 
 mod file;
+mod lora;
 mod optimization;
 mod regularisation;
 mod selection;
@@ -11,6 +12,7 @@ mod strategy;
 use serde::{Deserialize, Serialize};
 
 pub use file::SettingsFileError;
+pub use lora::{Lora, Target, Targets};
 pub use optimization::{Optimization, SchedulerType};
 pub use regularisation::{ClassWeights, Regularisation};
 pub use selection::{Metric, Selection};
@@ -150,6 +152,12 @@ impl TuneSettings {
             weight_decay: 0.0,
             ..Self::for_size(ModelSize::Micro)
         }
+    }
+
+    /// Another strategy, with the learning rate that goes with it.
+    pub fn set_strategy(&mut self, strategy: Strategy) {
+        self.learning_rate *= strategy.rate_factor() / self.strategy.rate_factor();
+        self.strategy = strategy;
     }
 
     /// What is done to the training clips of this class.
