@@ -191,6 +191,7 @@ fn a_run_that_draws_all_that_it_can_at_random_goes_on_the_same() {
         drop_path: 0.3,
         mixup: 0.8,
         cutmix: 1.0,
+        token_keep: 0.5,
     };
     let optimization = Optimization {
         adam_beta1: 0.8,

@@ -141,10 +141,8 @@ fn adapters_learn_beside_weights_that_stay_as_they_were_to_the_last_bit() {
     let trained = moments(&newest);
     assert!(trained.iter().all(|name| name.contains(".lora_") || name.starts_with("classifier.")), "{trained:?}");
     assert_eq!((adapted % 4, trained.len()), (0, 2 * adapted + 2));
-    assert_eq!(
-        newest.summary.parameters,
-        merged.tensors().iter().map(|(_, it)| it.shape().iter().product::<usize>()).sum()
-    );
+    let count: usize = merged.tensors().iter().map(|(_, tensor)| tensor.shape().iter().product::<usize>()).sum();
+    assert_eq!(newest.summary.parameters, count);
 
     // What was merged answers as what it was merged of.
     let open = |file: &Option<FileSource>| block_on(TensorFiles::open_safetensors("", file.as_ref().unwrap())).unwrap();
@@ -171,6 +169,7 @@ fn the_same_seed_gives_the_same_losses_whatever_is_drawn_at_random() {
         drop_path: 0.3,
         mixup: 0.8,
         cutmix: 1.0,
+        token_keep: 0.5,
     };
     let plain = TuneSettings { epochs: 2, ..settings() };
     let drawn = TuneSettings { regularisation, ..plain.clone() };
@@ -181,12 +180,13 @@ fn the_same_seed_gives_the_same_losses_whatever_is_drawn_at_random() {
     assert_ne!(run(&TuneSettings { seed: 43, ..drawn.clone() }), first);
     assert_ne!(run(&plain), first);
     // Each of them does something by itself.
-    let alone: [fn(&mut Regularisation); 5] = [
+    let alone: [fn(&mut Regularisation); 6] = [
         |settings| settings.label_smoothing_factor = 0.1,
         |settings| settings.fc_drop_rate = 0.3,
         |settings| settings.drop_path = 0.9,
         |settings| settings.mixup = 0.8,
         |settings| settings.cutmix = 1.0,
+        |settings| settings.token_keep = 0.5,
     ];
     let plain_losses = run(&plain);
     for (index, set) in alone.into_iter().enumerate() {

@@ -121,6 +121,7 @@ fn unusual(settings: &TuneSettings) -> Vec<(&'static str, String)> {
         ("drop path", number(regularisation.drop_path, 0.0)),
         ("mixup alpha", number(regularisation.mixup, 0.0)),
         ("cutmix alpha", number(regularisation.cutmix, 0.0)),
+        ("share of the tokens", number(regularisation.token_keep, 1.0)),
         ("best checkpoint by", (metric != Metric::Accuracy).then(|| metric.name().to_string())),
         ("early stopping patience", count(selection.early_stopping_patience)),
     ];

@@ -7,7 +7,7 @@ use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, activation::log_softmax};
 
 use super::config::VideoMaeConfig;
-use super::dropping::Dropping;
+use super::dropping::{Dropping, Sizes};
 use super::embedding::Embeddings;
 use super::encoder::EncoderLayer;
 use super::weights;
@@ -86,8 +86,22 @@ impl VideoMae {
         width
     }
 
+    /// What a training step over so many clips may leave some of.
+    pub fn sizes(&self, clips: usize) -> Sizes {
+        let (depth, tokens) = (self.layers.len(), self.embeddings.tokens());
+        Sizes { clips, depth, width: self.width(), tokens, first_stands: self.pooled_norm.is_none() }
+    }
+
     fn pooled(&self, pixel_values: Tensor<5>, dropping: Option<&Dropping>) -> Tensor<2> {
-        let mut tokens = self.embeddings.forward(pixel_values);
+        let tokens = match dropping.and_then(Dropping::tokens) {
+            Some(rows) => self.embeddings.forward_rows(self.embeddings.tubelets(pixel_values), rows),
+            None => self.embeddings.forward(pixel_values),
+        };
+        self.pooled_of(tokens, dropping)
+    }
+
+    /// Tokens with their positions, all or some of them: [B, V, D] -> [B, D].
+    pub(super) fn pooled_of(&self, mut tokens: Tensor<3>, dropping: Option<&Dropping>) -> Tensor<2> {
         for (index, layer) in self.layers.iter().enumerate() {
             tokens = layer.forward_kept(tokens, dropping.and_then(|dropping| dropping.layer(index)));
         }

@@ -35,6 +35,12 @@ impl Embeddings {
         }
     }
 
+    /// N of a clip.
+    pub fn tokens(&self) -> usize {
+        let [_, tokens, _] = self.positions.dims();
+        tokens
+    }
+
     /// Cuts clips into tubelets: [B, T, C, H, W] -> [B, N, C * t * h * w].
     pub fn tubelets(&self, pixel_values: Tensor<5>) -> Tensor<3> {
         let [batch, frames, channels, height, width] = pixel_values.dims();

@@ -1,10 +1,10 @@
-//! Which tokens of a clip are hidden while pre-training.
+//! Which tokens of a clip are hidden: tubes while pre-training, any while fine-tuning on a share of them.
 //!
 //! Comes in: a clip's grid of tokens, a ratio, random numbers. Goes out: [`Masks`] of a batch, and the rows that they
 //! leave and hide on a device. Never looks at pixels.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use rand::RngExt;
+use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
 
 /// Why clips cannot be masked; a sentence.
@@ -73,6 +73,24 @@ impl Masks {
             return Err(MaskingError::Uneven);
         }
         Ok(Self { clips, hidden })
+    }
+
+    /// Keeps so many of each clip's `tokens`, drawn for each clip, the first among them where `with_first`; none where that
+    /// hides nothing or everything.
+    pub fn keeping(kept: usize, [clips, tokens]: [usize; 2], with_first: bool, random: &mut impl Rng) -> Option<Self> {
+        if clips == 0 || kept == 0 || kept >= tokens {
+            return None;
+        }
+        let first = usize::from(with_first);
+        let mut draw = || -> Vec<bool> {
+            let mut mask: Vec<bool> = (0..tokens).map(|token| token >= kept).collect();
+            // Fisher and Yates' shuffle.
+            for last in (first + 1..tokens).rev() {
+                mask.swap(last, random.random_range(first..=last));
+            }
+            mask
+        };
+        Some(Self { clips: (0..clips).map(|_| draw()).collect(), hidden: tokens - kept })
     }
 
     /// Hidden tokens of a clip.
@@ -182,6 +200,26 @@ mod tests {
             assert_eq!(Masks::new(masks), Err(MaskingError::Uneven));
         }
         assert!(Masks::new(vec![vec![true, false, true], vec![false, true, false]]).is_err());
+    }
+
+    #[test]
+    fn every_token_is_kept_as_often_and_the_first_always_where_it_must_be() {
+        let mut random = ChaCha8Rng::seed_from_u64(5);
+        let clips = 4000;
+        for with_first in [false, true] {
+            let masks = Masks::keeping(3, [clips, 6], with_first, &mut random).unwrap();
+            assert_eq!((masks.hidden_count(), masks.clips.len()), (3, clips));
+            for token in 0..6 {
+                let kept = masks.clips.iter().filter(|mask| !mask[token]).count() as f64 / clips as f64;
+                let expected = match (with_first, token) {
+                    (false, _) => 0.5,
+                    (true, 0) => 1.0,
+                    (true, _) => 0.4,
+                };
+                assert!((kept - expected).abs() < 0.03, "token {token}: {kept}");
+            }
+        }
+        assert!(Masks::keeping(6, [2, 6], false, &mut random).is_none());
     }
 
     #[test]

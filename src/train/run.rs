@@ -384,13 +384,15 @@ impl<S: ClipSource> Trainer<'_, S> {
     /// A batch's loss, and how many of its clips were classified rightly, without autodiff; [1] each.
     fn answer(&self, epoch: usize, batch: Batch, random: &mut ChaCha8Rng, device: &Device) -> (Tensor<1>, Tensor<1>) {
         let ClipShape { height, width, .. } = *self.run.shape;
-        let Regularisation { fc_drop_rate, drop_path, .. } = self.run.settings.regularisation;
-        // A frozen backbone answers as it does when it is asked.
-        let drop_path = if self.run.settings.strategy.is_frozen(epoch) { 0.0 } else { drop_path };
+        let Regularisation { fc_drop_rate, drop_path, token_keep, .. } = self.run.settings.regularisation;
+        let mut rates = Rates { fc_drop_rate, drop_path, token_keep };
+        if self.run.settings.strategy.is_frozen(epoch) {
+            // A frozen backbone answers as it does when it is asked.
+            rates = Rates { fc_drop_rate, ..Rates::NONE };
+        }
         let labels = batch.labels.clone();
         let mix = Mix::draw(&self.run.settings.regularisation, [height, width], random);
-        let sizes = [labels.len(), self.model.layers.len(), self.model.width()];
-        let dropping = Dropping::draw(Rates { fc_drop_rate, drop_path }, sizes, random, device);
+        let dropping = Dropping::draw(rates, self.model.sizes(labels.len()), random, device);
 
         let (logits, seen) = if features::are_kept(self.run.settings, epoch) {
             let (values, labels) = features::upload(batch, self.model.width(), device);

@@ -73,6 +73,9 @@ pub fn ExpertSettings() -> impl IntoView {
             <NumberField name="drop_path" label="Drop-path" hint="Skips layers at random; 0 is off, 0.1 is usual."
                 value=share(|all| all.drop_path) show=f64::to_string parse=decimal
                 on_change=|settings, value| settings.regularisation.drop_path = value/>
+            <NumberField name="token_keep" label="Share of the tokens" hint="Each step looks at so much of a clip, drawn at random; 1 is all, less is faster."
+                value=share(|all| all.token_keep) show=f64::to_string parse=decimal
+                on_change=|settings, value| settings.regularisation.token_keep = value/>
             <Choice name="class_weights" label="What counts in the loss" hint="Each class the same helps where some have few clips." options=&CLASS_WEIGHTS
                 value=name(|settings| match settings.regularisation.class_weights {
                     ClassWeights::Uniform => "uniform",

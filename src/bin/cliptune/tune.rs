@@ -76,6 +76,9 @@ pub struct Tune {
     /// Draw the colours' changes for each frame, not once for the clip.
     #[arg(long)]
     colours_per_frame: bool,
+    /// Train on this share of each clip's tokens, drawn at random; fewer are faster.
+    #[arg(long)]
+    token_keep: Option<f64>,
     /// Train the head and low-rank factors (LoRA) of this rank beside frozen weights, at ten times the usual learning rate.
     #[arg(long)]
     lora_rank: Option<usize>,
@@ -149,6 +152,7 @@ pub async fn tune(options: &Tune, device: &Device) -> Result<(), Failure> {
     set(&mut settings.colour_jitter.hue, &options.hue);
     settings.colour_jitter.per_frame |= options.colours_per_frame;
     set(&mut settings.seed, &options.seed);
+    set(&mut settings.regularisation.token_keep, &options.token_keep);
     if let Some((field, sentence)) = settings.problems().into_iter().next() {
         return Err(Failure { code: 2, sentence: format!("--{}: {sentence}", field.replace('_', "-")) });
     }

@@ -228,7 +228,9 @@ mod tests {
         assert_eq!(settings, defaults);
         // A group that gained a setting later.
         json["optimization"] = serde_json::json!({ "layer_decay": 0.75, "lr_scheduler_type": "constant_with_warmup" });
+        json["regularisation"] = serde_json::json!({ "mixup": 0.8 });
         let settings: TuneSettings = serde_json::from_value(json).unwrap();
+        assert_eq!((settings.regularisation.mixup, settings.regularisation.token_keep), (0.8, 1.0));
         assert_eq!((settings.optimization.layer_decay, settings.optimization.adam_beta2), (0.75, 0.999));
         assert_eq!(settings.optimization.lr_scheduler_type, SchedulerType::ConstantWithWarmup);
     }
@@ -273,14 +275,14 @@ mod tests {
             drop_path: -0.1,
             mixup: f64::INFINITY,
             cutmix: -1.0,
+            token_keep: 0.0,
         };
         let selection = Selection { early_stopping_patience: 1001, ..Selection::default() };
         let bad = TuneSettings { optimization, regularisation, selection, ..good };
         let fields: Vec<&str> = bad.problems().into_iter().map(|(field, _)| field).collect();
         let of_optimization = ["adam_beta1", "adam_beta2", "adam_epsilon", "layer_decay", "warmup_steps"];
-        let of_others =
-            ["label_smoothing_factor", "fc_drop_rate", "drop_path", "mixup", "cutmix", "early_stopping_patience"];
-        assert_eq!(fields, [of_optimization.as_slice(), &of_others].concat());
+        let of_others = ["label_smoothing_factor", "fc_drop_rate", "drop_path", "mixup", "cutmix", "token_keep"];
+        assert_eq!(fields, [of_optimization.as_slice(), &of_others, &["early_stopping_patience"]].concat());
     }
 
     #[test]

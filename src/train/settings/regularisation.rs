@@ -19,7 +19,7 @@ pub enum ClassWeights {
 
 /// All off by default. The names are the Trainer's where it has them, else those of the VideoMAE repository's
 /// run_class_finetuning.py.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Regularisation {
     /// The share of the target that all classes get alike.
@@ -35,6 +35,23 @@ pub struct Regularisation {
     /// Alpha of the Beta distribution for the part of the picture that another clip is pasted over; 0 is off, the
     /// repository's is 1. With both, each batch gets one of the two at random.
     pub cutmix: f64,
+    /// The share of each clip's tokens that a training step looks at, drawn at random; 1 is all. The layers compute with
+    /// no others (PatchDropout, Liu et al., 2023).
+    pub token_keep: f64,
+}
+
+impl Default for Regularisation {
+    fn default() -> Self {
+        Self {
+            label_smoothing_factor: 0.0,
+            class_weights: ClassWeights::Uniform,
+            fc_drop_rate: 0.0,
+            drop_path: 0.0,
+            mixup: 0.0,
+            cutmix: 0.0,
+            token_keep: 1.0,
+        }
+    }
 }
 
 impl Regularisation {
@@ -50,5 +67,10 @@ impl Regularisation {
         let alpha = |value: f64| (0.0..=100.0).contains(&value);
         problems.check(alpha(self.mixup), "mixup", "Choose 0 to 100; 0 is off, and 0.8 is usual.");
         problems.check(alpha(self.cutmix), "cutmix", "Choose 0 to 100; 0 is off, and 1 is usual.");
+        problems.check(
+            self.token_keep > 0.0 && self.token_keep <= 1.0,
+            "token_keep",
+            "Choose a share above 0 and at most 1; 1 is all, and 0.5 is usual.",
+        );
     }
 }
