@@ -367,6 +367,9 @@ pub enum TuneEvent {
     Warning(String),
     /// After an epoch.
     DecodedOnDisk(DecodedOnDisk),
+    /// After an epoch that computed nothing anew with the frozen part of the model: what of it is kept, and how many
+    /// seconds that saved.
+    FeaturesKept { views: usize, seconds: f64 },
     /// The best checkpoint on the test split.
     Tested(Evaluation),
 }

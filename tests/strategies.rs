@@ -21,6 +21,7 @@ use cliptune::storage::directory::DirectoryStore;
 use cliptune::storage::{Checkpoint, CheckpointStore};
 use cliptune::tensors::TensorFiles;
 use cliptune::train::feed::ClipSource;
+use cliptune::train::kept_features::KeptFeatures;
 use cliptune::train::lora;
 use cliptune::train::record::Outcomes;
 use cliptune::train::run::{self, Moment, Observer, Run, TuneError};
@@ -325,7 +326,8 @@ fn a_frozen_backbone_sees_each_view_once_and_answers_as_ever() {
         let (source, mut watching) = (Counting { source, decoded: Cell::new(0) }, Watching::default());
         let examples = place.data.examples();
         let (shape, device) = (&loaded.shape, &device);
-        let run = Run { settings, examples: &examples, source: &source, shape, classes: &classes, device };
+        let kept = KeptFeatures::new(0);
+        let run = Run { settings, examples: &examples, source: &source, shape, classes: &classes, kept: &kept, device };
         block_on(run::tune(run, loaded.model, None, &mut watching)).unwrap();
         (source.decoded.get(), watching)
     };

@@ -270,6 +270,11 @@ fn tell(event: TuneEvent) {
         TuneEvent::Tested(test) => {
             eprintln!("test: {:.1} % of {} videos (loss {:.4})", 100.0 * test.accuracy, test.videos, test.loss);
         }
+        TuneEvent::FeaturesKept { views, seconds } => {
+            eprintln!(
+                "{views} views of clips are kept as the frozen part sees them: the epoch took {seconds:.1} s less."
+            );
+        }
         TuneEvent::Warning(sentence) => eprintln!("{sentence}"),
         TuneEvent::LeftOut(unusable) => eprintln!("left out {}: {}", unusable.path, unusable.reason),
         TuneEvent::Step(_) | TuneEvent::Saved(_) | TuneEvent::DecodedOnDisk(_) => {}

@@ -23,6 +23,7 @@ use crate::storage::preprocessor::preprocessor_json;
 use crate::storage::retention::best_of_run;
 use crate::storage::{Checkpoint, CheckpointStore, StorageError};
 use crate::tensors::{NumberFormat, TensorFiles};
+use crate::train::kept_features::KeptFeatures;
 use crate::train::lora;
 use crate::train::optimizer::AdamW;
 use crate::train::record::{self, Manifest, Outcomes, Progress, RunRecord, StepRecord};
@@ -223,12 +224,14 @@ async fn go<Store: CheckpointStore>(
         FolderClips { folder: place.folder, loader: ClipLoader::with_disk(shape, clip_seconds, place.disk.clone()) };
     let examples = place.folder.examples();
     let device = place.device.clone().autodiff();
+    let kept = KeptFeatures::new(place.disk.report().limit);
     let run = Run {
         settings: &settings,
         examples: &examples,
         source: &source,
         shape: &shape,
         classes: &classes,
+        kept: &kept,
         device: &device,
     };
     run::tune(run, model, resumption, &mut keeper).await?;

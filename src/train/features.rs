@@ -2,39 +2,43 @@
 //! it again.
 //!
 //! Comes in: a source of clips, a model. Goes out: a [`ClipSource`] whose clips' values are what the model's head sees,
-//! [D] each. They lie in memory: a few kB a view. Clips are computed one by one, so that a clip's values do not depend on
-//! its neighbours: a run that goes on after a stop computes them anew.
-
-use std::cell::RefCell;
-use std::collections::HashMap;
+//! [D] each, a few kB. Clips are computed one by one, so that a clip's values do not depend on its neighbours: a run that
+//! goes on after a stop computes them anew.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::feed::{Batch, ClipSource};
-use super::run::TuneError;
+use super::kept_features::KeptFeatures;
+use super::pace::Spent;
 use super::settings::TuneSettings;
 use crate::dataset::Unusable;
 use crate::model::classifier::VideoMae;
 use crate::video::clip::{Clip, ClipShape, View};
 
-/// What was computed, by video and its view's seed; evaluation has one view, without a seed.
-#[derive(Default)]
-pub struct KeptFeatures {
-    clips: RefCell<HashMap<(usize, Option<u64>), Clip>>,
-    failure: RefCell<Option<String>>,
-}
-
-impl KeptFeatures {
-    /// The device may fail within a feed, which knows of videos only: whoever consumed the feed asks afterwards.
-    pub fn failure(&self) -> Result<(), TuneError> {
-        self.failure.borrow_mut().take().map_or(Ok(()), |reason| Err(TuneError::Device(reason)))
-    }
-}
-
 /// Whether a run's backbone sees the same views again in this epoch, and is frozen: mixed clips are new each time.
 pub fn are_kept(settings: &TuneSettings, epoch: usize) -> bool {
     let mixed = settings.regularisation.mixup > 0.0 || settings.regularisation.cutmix > 0.0;
     settings.strategy.is_frozen(epoch) && !mixed
+}
+
+/// What keeping them saves, from the times of the run itself.
+#[derive(Debug, Default)]
+pub struct Saving {
+    /// Seconds a clip in the first epoch whose features were computed.
+    computing: Option<f64>,
+}
+
+impl Saving {
+    /// After an epoch whose steps took so long and for which so many views were computed. Goes out: how many seconds less
+    /// it took than if all of them had been; none where some were, or nothing is known of such an epoch.
+    pub fn after_epoch(&mut self, spent: &Spent, computed: usize) -> Option<f64> {
+        let each = spent.waiting_per_clip() + spent.computing_per_clip();
+        if computed > 0 {
+            self.computing = self.computing.or((spent.clips > 0).then_some(each));
+            return None;
+        }
+        Some((self.computing? - each).max(0.0) * spent.clips as f64)
+    }
 }
 
 /// Moves a batch of features to the device: [B, D] and labels [B].
@@ -71,19 +75,35 @@ impl<S: ClipSource> ClipSource for Features<'_, S> {
             View::Training { seed, .. } => Some(*seed),
             View::Evaluation(_) => None,
         };
-        if let Some(clip) = self.kept.clips.borrow().get(&(video, seed)) {
-            return Ok(clip.clone());
+        if let Some(clip) = self.kept.get((video, seed)).await {
+            return Ok(clip);
         }
         let mut clip = self.source.clip(video, view).await?;
         match self.compute(std::mem::take(&mut clip.pixels)).await {
             Ok(values) => clip.pixels = values,
             Err(reason) => {
-                self.kept.failure.replace(Some(reason));
+                self.kept.fail(reason);
                 clip.pixels = vec![0.0; self.model.width()];
                 return Ok(clip);
             }
         }
-        self.kept.clips.borrow_mut().insert((video, seed), clip.clone());
+        self.kept.keep((video, seed), clip.clone()).await;
         Ok(clip)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_saved_is_told_from_the_epoch_that_computed() {
+        let spent = |waiting, computing| Spent { waiting, computing, clips: 10 };
+        let mut saving = Saving::default();
+        assert_eq!(saving.after_epoch(&spent(1.0, 1.0), 0), None);
+        assert_eq!(saving.after_epoch(&Spent::default(), 10), None);
+        assert_eq!(saving.after_epoch(&spent(19.0, 1.0), 10), None);
+        assert_eq!(saving.after_epoch(&spent(5.0, 5.0), 3), None);
+        assert_eq!(saving.after_epoch(&spent(0.5, 0.5), 0), Some(19.0));
     }
 }

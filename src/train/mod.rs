@@ -15,6 +15,8 @@ pub mod features;
 #[cfg(feature = "engine")]
 pub mod feed;
 #[cfg(feature = "engine")]
+pub mod kept_features;
+#[cfg(feature = "engine")]
 pub mod lora;
 #[cfg(feature = "engine")]
 pub mod mixing;

@@ -5,7 +5,6 @@
 //! a step. Cancelled by dropping the future; stopped, keeping what was learnt, through the observer.
 
 use std::collections::BTreeSet;
-use std::rc::Rc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -17,8 +16,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::evaluate::{count_right, evaluate, read, upload};
-use super::features::{self, Features, KeptFeatures};
+use super::features::{self, Features, Saving};
 use super::feed::{BATCHES_AHEAD, Batch, ClipSource, Example, feed};
+use super::kept_features::KeptFeatures;
 use super::mixing::Mix;
 use super::objective::Objective;
 use super::optimizer::{AdamW, GradientSum};
@@ -121,6 +121,8 @@ pub struct Run<'a, S> {
     pub shape: &'a ClipShape,
     /// Labels of the data, by their ids.
     pub classes: &'a [String],
+    /// What the backbone makes of clips while it is frozen.
+    pub kept: &'a KeptFeatures,
     /// With or without autodiff; the run adds it where it is needed.
     pub device: &'a Device,
 }
@@ -150,7 +152,7 @@ pub async fn tune<S: ClipSource, O: Observer>(
         total_steps,
         pace: Pace::default(),
         repeating: BTreeSet::new(),
-        kept: Rc::default(),
+        saving: Saving::default(),
         run: &run,
     };
     let device = run.device.clone().without_autodiff();
@@ -159,7 +161,13 @@ pub async fn tune<S: ClipSource, O: Observer>(
         if observer.should_stop() || trainer.is_over() {
             break;
         }
+        let computed = run.kept.computed();
         trainer.epoch(epoch, observer).await?;
+        if features::are_kept(settings, epoch)
+            && let Some(seconds) = trainer.saving.after_epoch(trainer.pace.epoch(), run.kept.computed() - computed)
+        {
+            observer.event(TuneEvent::FeaturesKept { views: run.kept.count(), seconds });
+        }
         if epoch == first && !trainer.repeating.is_empty() {
             let sentence = repeating(trainer.repeating.len(), run.shape.frames);
             observer.event(TuneEvent::Warning(sentence));
@@ -168,7 +176,7 @@ pub async fn tune<S: ClipSource, O: Observer>(
         let features = features::are_kept(settings, epoch).then(|| Features {
             source: run.source,
             model: &current,
-            kept: &trainer.kept,
+            kept: run.kept,
             shape: run.shape,
             device: &device,
         });
@@ -305,8 +313,7 @@ struct Trainer<'a, S> {
     pace: Pace,
     /// Training videos with fewer frames in a clip than the model takes.
     repeating: BTreeSet<usize>,
-    /// What the backbone made of clips while it was frozen.
-    kept: Rc<KeptFeatures>,
+    saving: Saving,
     run: &'a Run<'a, S>,
 }
 
@@ -332,9 +339,9 @@ impl<S: ClipSource> Trainer<'_, S> {
         let (sender, mut batches) = mpsc::channel::<Batch>(BATCHES_AHEAD);
         let mut wanted = self.run.draw_epoch(epoch);
         wanted.drain(..self.progress.drawn.min(wanted.len()));
-        let Run { source, shape, device, .. } = *self.run;
-        let (model, kept, device) = (self.model.valid(), self.kept.clone(), device.clone().without_autodiff());
-        let features = Features { source, model: &model, kept: &kept, shape, device: &device };
+        let Run { source, shape, device, kept, .. } = *self.run;
+        let (model, device) = (self.model.valid(), device.clone().without_autodiff());
+        let features = Features { source, model: &model, kept, shape, device: &device };
         let consume = async move {
             let mut more = true;
             while more && !observer.should_stop() && !self.is_over() {

@@ -168,6 +168,12 @@ fn Figures() -> impl IntoView {
         let limit = curves.with(|curves| curves.disk.map_or(0, |disk| disk.limit));
         (limit > 0).then(|| view! { <small>{format!(" of {}", size(limit))}</small> })
     };
+    let saved = move || {
+        curves.with(|curves| curves.kept).map(|(views, seconds)| view! {
+            <div title="What the frozen part makes of a clip is computed once and kept"><dt>"Saved an epoch"</dt>
+                <dd><span data-testid="saved">{brief(seconds)}</span><small>{format!(" by {} kept views", count(views))}</small></dd></div>
+        })
+    };
     view! {
         <dl class="figure-row figures">
             <div><dt>{Signal::derive(move || if without_labels.get() { "Reconstruction loss" } else { "Training loss" })}</dt><dd data-testid="step-loss" data-losses=losses>{Signal::derive(step)}</dd></div>
@@ -176,6 +182,7 @@ fn Figures() -> impl IntoView {
             <div title="How long the device computed, in this epoch"><dt>"Computing a clip"</dt><dd data-testid="computing">{computing}</dd></div>
             <div title="How long the device stood still until a clip was decoded, in this epoch"><dt>"Waiting for a clip"</dt><dd data-testid="waiting">{waiting}</dd></div>
             <div title="Decoded once, and read from there in later epochs"><dt>"Clips on disk"</dt><dd><span data-testid="disk">{Signal::derive(disk)}</span>{most_on_disk}</dd></div>
+            {saved}
         </dl>
     }
 }

@@ -62,6 +62,8 @@ pub struct Curves {
     pub tested: Option<Evaluation>,
     /// What of the decoded clips lies on disk.
     pub disk: Option<DecodedOnDisk>,
+    /// Views that are kept as the frozen part sees them, and the seconds that this saved in the last epoch.
+    pub kept: Option<(usize, f64)>,
 }
 
 impl Curves {
@@ -91,6 +93,7 @@ impl Curves {
             TuneEvent::LeftOut(unusable) => self.left_out.push(unusable),
             TuneEvent::Warning(sentence) => self.warning = Some(sentence),
             TuneEvent::DecodedOnDisk(disk) => self.disk = Some(disk),
+            TuneEvent::FeaturesKept { views, seconds } => self.kept = Some((views, seconds)),
             TuneEvent::Tested(evaluation) => self.tested = Some(evaluation),
         }
     }

@@ -18,6 +18,8 @@ pub enum Content {
     Frames(Rc<Outline>),
     /// A clip as the model takes it, `[T, C, H, W]` floats of 4 bytes, little-endian.
     Pixels { start: f64, seconds: f64, size: [u32; 2], repeats: bool },
+    /// What a backbone made of clips, one after another, floats of 4 bytes, little-endian.
+    Features,
 }
 
 /// One entry.
