@@ -167,7 +167,7 @@ fn nothing_changes_on_the_way_out_and_in_and_out_again() {
     }
 }
 
-/// As `save_pretrained` of PEFT 0.18.0 names and shapes them (tests/fixtures/peft is one of its own).
+/// As `save_pretrained` of PEFT 0.21.2 names and shapes them.
 #[test]
 fn adapters_leave_by_themselves_in_pefts_layout() {
     let export = Export::of(&with_adapters(), Numbers::F16);

@@ -248,7 +248,7 @@ fn tell(event: TuneEvent) {
             eprintln!("{total_steps} steps, {trained} of {parameters} parameters are trained.");
         }
         TuneEvent::Step(step) if step.step % 10 == 0 => eprintln!(
-            "step {}: loss {:.4}, {:.1} clips/s ({:.0} ms a clip computing, {:.0} waiting for decoding), {:.0} s left",
+            "step {}: loss {:.4}, {:.1} clips/s ({:.1} ms a clip computing, {:.1} waiting for decoding), {:.0} s left",
             step.step,
             step.loss,
             step.clips_per_second,

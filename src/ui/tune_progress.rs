@@ -86,13 +86,16 @@ fn Running() -> impl IntoView {
             let latest = curves.latest.as_ref()?;
             let epochs = curves.total_steps.div_ceil(curves.steps_per_epoch.max(1));
             let [trained, all] = curves.trained;
+            let of = if trained < all {
+                format!(" · {} of {} weights are trained", magnitude(trained), magnitude(all))
+            } else {
+                String::new()
+            };
             Some(format!(
-                "Epoch {} of {epochs} · step {} of {} · {} of {} weights are trained",
+                "Epoch {} of {epochs} · step {} of {}{of}",
                 latest.epoch,
                 count(latest.step),
-                count(curves.total_steps),
-                magnitude(trained),
-                magnitude(all)
+                count(curves.total_steps)
             ))
         })
     };

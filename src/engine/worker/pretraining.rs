@@ -45,7 +45,7 @@ impl Engine {
 fn as_tuning(event: PretrainEvent) -> Event {
     Event::Tune(match event {
         PretrainEvent::Started { total_steps, steps_per_epoch, parameters } => {
-            TuneEvent::Started { total_steps, steps_per_epoch, parameters }
+            TuneEvent::Started { total_steps, steps_per_epoch, parameters, trained: parameters }
         }
         PretrainEvent::Step(step) => TuneEvent::Step(StepReport {
             step: step.step,
