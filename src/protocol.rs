@@ -41,9 +41,6 @@ pub enum DeviceChoice {
     Cpu,
 }
 
-/// Clips of an evaluation that are shown in one go: a 224-pixel one takes 3 MB.
-pub const CLIPS_AT_A_TIME: usize = 12;
-
 /// Ends a path among others: no file's name has it.
 pub const PATH_END: char = '\0';
 
@@ -115,12 +112,11 @@ pub enum Command {
     ExportRun { run: String, file: RunFile },
     /// What a run ran with. Answer: [`Event::Settings`].
     RunSettings { run: String },
-    /// What a model is worth on splits of the imported folder. Answers: [`Event::Looked`]s, an [`Event::Unusable`] for each
-    /// video that is left out, [`Event::Evaluated`].
+    /// What a model is worth on splits of the imported folder. Answers: [`Event::Looked`]s, [`Event::Evaluated`].
     Evaluate { checkpoint: String, splits: Vec<Split>, views: Views },
-    /// Clips of the last evaluation, [`CLIPS_AT_A_TIME`] from the `from`th on; `clips` is what a button of its report
-    /// carries as `data-clips`. Answers: [`Event::Clips`], and an [`Event::Clip`] or [`Event::Unusable`] for each.
-    ShowClips { clips: String, from: usize },
+    /// A few clips of the last evaluation; `clips` is what a button carries as `data-clips`. Answers: [`Event::Clips`], and
+    /// an [`Event::Clip`] for each.
+    ShowClips { clips: String },
     /// The last evaluation's report as a file. Answer: [`Event::Exported`], the `Blob` beside the message.
     ExportReport,
     /// Classify files, whose `File` handles travel beside the message, one for each name; they are numbered from `first`
@@ -196,16 +192,15 @@ pub enum Event {
     Evaluated {
         report: String,
     },
-    /// How many clips there are, and what they have in common.
+    /// What the clips have in common, and, as HTML, each with a canvas for its picture.
     Clips {
         title: String,
-        total: usize,
+        list: String,
     },
-    /// The middle of a video as the model sees it, and what the model said.
+    /// The middle of a video as the model sees it, or why it cannot be shown; `canvas` is the id of its place.
     Clip {
-        clip: ClipPicture,
-        path: String,
-        said: String,
+        canvas: String,
+        clip: Result<ClipPicture, String>,
     },
     Classified(Classification),
     Unusable(Unusable),

@@ -116,7 +116,7 @@ pub struct Measured {
 }
 
 /// A file that cannot be used, or not as it lies, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unusable {
     /// A list's row has its line here as well.
     pub path: String,

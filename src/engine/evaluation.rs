@@ -27,6 +27,8 @@ use crate::video::views::{TestView, TestViews};
 pub enum EvaluateError {
     #[error("{0}")]
     Open(#[from] OpenError),
+    #[error("There is nothing to evaluate on. Choose the validation videos, the test videos, or both.")]
+    NoSplit,
     #[error("The folder has no {0} videos. Choose another split, or say in the labels and splits which they are.")]
     Empty(&'static str),
     #[error(
@@ -34,8 +36,8 @@ pub enum EvaluateError {
          tuned on, or one with the same classes."
     )]
     OtherClasses { folder: String, model: String },
-    #[error("None of the {0} videos could be used, so there is nothing to evaluate.")]
-    NothingUsable(&'static str),
+    #[error("None of the {split} videos could be used, so there is nothing to evaluate. The first, {path}: {reason}")]
+    NothingUsable { split: &'static str, path: String, reason: String },
     #[error(
         "The model's answer for {0} is not a number: its training went wrong. Evaluate an earlier checkpoint of the run."
     )]
@@ -70,6 +72,9 @@ pub async fn evaluate(
     let mut splits = asked.splits.to_vec();
     splits.sort_by_key(|split| (*split != Split::Validation, *split));
     splits.dedup();
+    if splits.is_empty() {
+        return Err(EvaluateError::NoSplit);
+    }
     let of_split = |split: Split| -> Vec<usize> { folder.catalogue.of_split(split) };
     if let Some(empty) = splits.iter().find(|split| of_split(**split).is_empty()) {
         return Err(EvaluateError::Empty(words(*empty)));
@@ -106,7 +111,7 @@ pub async fn evaluate(
         }
         let of = (split, asked.views);
         let mut outcome = Evaluated::new(of, loaded.config.labels(), &answered, temperature)
-            .ok_or(EvaluateError::NothingUsable(words(split)))?;
+            .ok_or_else(|| left_out.all_of(words(split)))?;
         outcome.left_out = left_out.files;
         outcome.warnings = trained_on(asked.checkpoint, split, &answered).into_iter().collect();
         outcome.warnings.iter().for_each(|warning| report(EvaluationEvent::Warning(warning.clone())));
@@ -224,6 +229,12 @@ struct LeftOut {
 }
 
 impl LeftOut {
+    /// Where nothing else is left.
+    fn all_of(&self, split: &'static str) -> EvaluateError {
+        let Unusable { path, reason } = self.files.first().cloned().unwrap_or_default();
+        EvaluateError::NothingUsable { split, path, reason }
+    }
+
     fn add(&mut self, unusable: Unusable, report: &mut impl FnMut(EvaluationEvent)) {
         if self.told.insert(unusable.path.clone()) {
             report(EvaluationEvent::LeftOut(unusable.clone()));

@@ -11,6 +11,7 @@ use crate::dataset::Unusable;
 use crate::evaluation::evaluated::ClipOutcome;
 use crate::evaluation::{Chosen, Evaluated};
 use crate::export::report;
+use crate::export::report::clips::{CLIPS_AT_A_TIME, canvas, list};
 use crate::model::config::VideoMaeConfig;
 use crate::protocol::ClipPicture;
 use crate::storage::Checkpoint;
@@ -30,7 +31,10 @@ pub struct Review {
 pub struct Shown<'a> {
     /// What they have in common.
     pub title: String,
-    pub clips: Vec<&'a ClipOutcome>,
+    /// HTML with a canvas for each.
+    pub list: String,
+    /// Each with its canvas's id.
+    pub clips: Vec<(String, &'a ClipOutcome)>,
 }
 
 impl Review {
@@ -42,7 +46,7 @@ impl Review {
 
     /// HTML for a shadow root.
     pub fn for_page(&self) -> String {
-        report::for_page(self.checkpoint.record.as_ref(), &self.evaluated)
+        report::for_page(&self.checkpoint, &self.evaluated)
     }
 
     /// The report as a file: its name and its HTML.
@@ -52,11 +56,14 @@ impl Review {
         (parts.join("-"), report::html(&self.checkpoint, &self.config, &self.evaluated))
     }
 
-    /// All clips that a button's text means; none where no button says that.
+    /// The clips that a button's text means; none where no button says that.
     pub fn find(&self, text: &str) -> Option<Shown<'_>> {
-        let (evaluated, clips) = Chosen::find(text, &self.evaluated)?;
+        let chosen = Chosen::from_text(text)?;
+        let (evaluated, clips) = chosen.find(&self.evaluated)?;
         let title = clips.first().map(|clip| evaluated.outcome(clip.label, clip.prediction)).unwrap_or_default();
-        Some(Shown { title, clips })
+        let list = list(chosen, &clips);
+        let shown = clips.into_iter().skip(chosen.from).take(CLIPS_AT_A_TIME).enumerate();
+        Some(Shown { title, list, clips: shown.map(|(place, clip)| (canvas(place), clip)).collect() })
     }
 
     /// The middle of a clip's video as the model sees it.
@@ -68,9 +75,4 @@ impl Review {
         let preview = self.folder.preview(video, &View::Evaluation(TestView::CENTRE), &self.loader).await;
         preview.map(|(picture, _)| picture).map_err(|failed| unusable(failed.reason))
     }
-}
-
-/// What the model said of a clip: `81.2% sure, loss 1.6740`.
-pub fn said(clip: &ClipOutcome) -> String {
-    format!("{:.1}% sure, loss {:.3}", 100.0 * clip.confidence, clip.loss)
 }

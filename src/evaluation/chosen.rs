@@ -12,6 +12,8 @@ use crate::dataset::Split;
 pub struct Chosen {
     pub split: Split,
     pub clips: Clips,
+    /// The first of them to be shown.
+    pub from: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,17 +26,26 @@ pub enum Clips {
 }
 
 impl Chosen {
+    /// From the first clip on.
+    pub fn new(split: Split, clips: Clips) -> Self {
+        Self { split, clips, from: 0 }
+    }
+
     /// As a button carries it.
     pub fn to_text(self) -> String {
         // Numbers and fixed names always become JSON.
         serde_json::to_string(&self).unwrap_or_default()
     }
 
-    /// The clips that a button's text means, and the evaluation that they are of. None where there are none.
-    pub fn find<'a>(text: &str, evaluated: &'a [Evaluated]) -> Option<(&'a Evaluated, Vec<&'a ClipOutcome>)> {
-        let Self { split, clips } = serde_json::from_str(text).ok()?;
-        let evaluated = evaluated.iter().find(|evaluated| evaluated.split == split)?;
-        let places = match &clips {
+    /// None of what no button carries.
+    pub fn from_text(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// All of the clips, and the evaluation that they are of. None where there are none.
+    pub fn find<'a>(&self, evaluated: &'a [Evaluated]) -> Option<(&'a Evaluated, Vec<&'a ClipOutcome>)> {
+        let evaluated = evaluated.iter().find(|evaluated| evaluated.split == self.split)?;
+        let places = match &self.clips {
             Clips::Cell { label, prediction } => evaluated.cell(*label, *prediction),
             Clips::One(place) => std::slice::from_ref(place),
         };
@@ -77,15 +88,14 @@ mod tests {
         let all = evaluated();
         let mut seen = 0;
         for (label, prediction) in [(0, 0), (0, 1), (1, 1)] {
-            let text = Chosen { split: Split::Test, clips: Clips::Cell { label, prediction } }.to_text();
-            let (of, clips) = Chosen::find(&text, &all).unwrap();
+            let text = Chosen::new(Split::Test, Clips::Cell { label, prediction }).to_text();
+            let (of, clips) = Chosen::from_text(&text).unwrap().find(&all).unwrap();
             assert!(clips.iter().all(|clip| (clip.label, clip.prediction) == (label, prediction)));
             assert_eq!(clips.len(), of.cell(label, prediction).len());
             seen += clips.len();
         }
         assert_eq!(seen, 4);
-        let one = Chosen { split: Split::Test, clips: Clips::One(3) }.to_text();
-        assert_eq!(Chosen::find(&one, &all).unwrap().1[0].path, "clip 3");
+        assert_eq!(Chosen::new(Split::Test, Clips::One(3)).find(&all).unwrap().1[0].path, "clip 3");
         assert_eq!(all[0].outcome(0, 1), "“A”, taken for “B”");
         assert_eq!(all[0].outcome(1, 1), "“B”, named rightly");
     }
@@ -93,10 +103,11 @@ mod tests {
     #[test]
     fn what_no_button_says_finds_nothing() {
         let all = evaluated();
-        let cell = |split, label| Chosen { split, clips: Clips::Cell { label, prediction: 0 } }.to_text();
-        let beyond = Chosen { split: Split::Test, clips: Clips::One(4) }.to_text();
-        for text in ["", "{}", "null", &cell(Split::Test, 1), &cell(Split::Validation, 0), &beyond] {
-            assert!(Chosen::find(text, &all).is_none(), "{text}");
+        assert!(["", "{}", "null", "[]"].into_iter().all(|text| Chosen::from_text(text).is_none()));
+        let cell = |split, label| Chosen::new(split, Clips::Cell { label, prediction: 0 });
+        let beyond = Chosen::new(Split::Test, Clips::One(4));
+        for chosen in [cell(Split::Test, 1), cell(Split::Validation, 0), beyond] {
+            assert!(chosen.find(&all).is_none(), "{chosen:?}");
         }
     }
 }

@@ -3,167 +3,123 @@
 use leptos::prelude::*;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::Element;
+use web_sys::{Element, HtmlSelectElement};
 
 use super::classify::{ModelChoice, NoModel};
-use super::components::choice::Choice;
 use super::components::notice::{Notice, Tone};
-use super::components::unusable::UnusableList;
 use super::evaluated_clips::EvaluatedClipsDialog;
-use super::evaluating::Drawn;
 use super::models::ModelsTabs;
 use super::origin::has_classifier;
-use super::state::{AppState, View};
+use super::state::AppState;
 use super::transfer::TransferProgress;
 use super::words::counted;
 use crate::dataset::Split;
+use crate::drawing::markup::Markup;
 use crate::evaluation::Views;
 
-/// [`Views::ALL`] in a user's words.
-const VIEWS: [(&str, &str); 3] = [
-    ("single", "Once"),
-    ("kinetics", "15 times: 5 clips, 3 crops of each"),
-    ("something-something", "6 times: 2 clips, 3 crops of each"),
-];
+const NO_FOLDER: &str = "<h2>There are no videos to evaluate on</h2>\
+    <p>Choose the folder that the model was tuned on, or another one with the same classes.</p>\
+    <div class=\"actions\"><a class=\"primary\" href=\"#data\">Choose a folder of videos</a></div>";
 
-const NONE_SET_ASIDE: &str =
-    "The folder has neither validation nor test videos. Say in its labels and splits which they are.";
+/// How often to look, by the names of [`Views::ALL`].
+const VIEWS: &str = "<div class=\"field\"><label for=\"views\">Looks at each video</label><select id=\"views\">\
+    <option value=\"single\">Once, at its middle</option>\
+    <option value=\"kinetics\">15 times: 5 clips, 3 crops of each</option>\
+    <option value=\"something-something\">6 times: 2 clips, 3 crops of each</option></select>\
+    <p class=\"hint\">15 times as the paper on Kinetics and UCF101, 6 times as on Something-Something, the answers averaged; \
+    it takes so many times as long.</p></div>";
+
+/// Each with the id of its box.
+const SPLITS: [(Split, &str, &str); 2] =
+    [(Split::Validation, "split-validation", "Validation"), (Split::Test, "split-test", "Testing")];
 
 #[component]
 pub fn EvaluateView() -> impl IntoView {
     let state = AppState::get();
-    let progress = state.evaluating.progress;
+    let evaluating = state.evaluating;
+    let progress = evaluating.progress;
     let any = Memo::new(move |_| state.checkpoints.with(|models| models.iter().any(has_classifier)));
-    let folder = Memo::new(move |_| state.catalogue.with(Option::is_some));
-    let left_out = state.evaluating.left_out;
-    // The report has them itself.
-    let unreported = move || if state.evaluating.drawn.with(Option::is_some) { Vec::new() } else { left_out.get() };
+    let ready = Memo::new(move |_| any.get() && state.catalogue.with(Option::is_some));
+    let running = Memo::new(move |_| progress.is_running());
+    let host = NodeRef::<leptos::html::Div>::new();
+    Effect::new(move |_| {
+        if let Some(host) = host.get() {
+            let root = shadow(&host);
+            Effect::new(move |_| root.set_inner_html(&evaluating.report.get().unwrap_or_default()));
+        }
+    });
+    let submit = move |event: web_sys::SubmitEvent| {
+        event.prevent_default();
+        let (splits, views) = asked();
+        evaluating.begin(state, splits, views);
+    };
+    let ready_words = move || evaluating.report.with(Option::is_some).then_some("The report is ready.");
     view! {
         <section class="page" aria-labelledby="models-title">
             <ModelsTabs title="Evaluate"/>
-            {move || match (any.get(), folder.get()) {
-                (false, _) => view! { <NoModel/> }.into_any(),
-                (true, false) => view! { <NoFolder/> }.into_any(),
-                (true, true) => view! { <EvaluateForm/> }.into_any(),
-            }}
+            {move || (!any.get()).then(|| view! { <NoModel/> })}
+            <div class="card empty no-print" class:none=move || !any.get() || ready.get() inner_html=NO_FOLDER></div>
+            <form class="card evaluate-form no-print" class:none=move || !ready.get() on:submit=submit>
+                <ModelChoice/>
+                <fieldset inner_html=move || splits(state)></fieldset>
+                <div inner_html=VIEWS></div>
+                <button type="submit" class="primary" class:none=running data-testid="evaluate">"Evaluate"</button>
+                <TransferProgress transfer=progress testid="evaluation-progress"/>
+            </form>
             <Notice tone=Tone::Error text=Signal::derive(move || progress.failure()) on_close=Callback::new(move |()| progress.end())/>
-            {move || view! { <UnusableList files=unreported() one="video was left out" many="videos were left out"/> }}
-            <p class="visually-hidden" role="status">{move || state.evaluating.drawn.with(Option::is_some).then_some("The report is ready.")}</p>
-            {move || state.evaluating.drawn.get().map(|drawn| view! { <ReportView drawn/> })}
+            <p class="visually-hidden" role="status">{ready_words}</p>
+            <div node_ref=host class="report" class:none=move || evaluating.report.with(Option::is_none) data-testid="report"
+                on:click=move |event| pressed(state, &event)></div>
             <EvaluatedClipsDialog/>
         </section>
     }
 }
 
-#[component]
-fn NoFolder() -> impl IntoView {
-    let state = AppState::get();
-    view! {
-        <div class="card empty no-print">
-            <h2>"There are no videos to evaluate on"</h2>
-            <p>"Choose the folder that the model was tuned on, or another one with the same classes."</p>
-            <div class="actions">
-                <button type="button" class="primary" on:click=move |_| state.go(View::Data)>"Choose a folder of videos"</button>
-            </div>
-        </div>
+/// A box for each split, with how many videos of it the folder has.
+fn splits(state: AppState) -> String {
+    let mut html = Markup::default();
+    html.leaf("legend", &[], "On the videos for");
+    for (split, id, name) in SPLITS {
+        let videos = state.videos_of(split);
+        html.element("label", &[("class", "check")], |html| {
+            let state = if videos > 0 { "checked" } else { "disabled" };
+            html.void("input", &[("type", "checkbox"), ("id", id), (state, "")]);
+            html.element("span", &[], |html| {
+                html.text(name);
+                html.leaf(
+                    "span",
+                    &[("class", "quiet figures")],
+                    &[" · ", &counted(videos, "video", "videos")].concat(),
+                );
+            });
+        });
     }
+    html.finish()
 }
 
-#[component]
-fn EvaluateForm() -> impl IntoView {
-    let state = AppState::get();
-    let evaluating = state.evaluating;
-    let running = Memo::new(move |_| evaluating.progress.is_running());
-    let nothing = Memo::new(move |_| evaluating.chosen(state).is_empty());
-    let none_set_aside = move || {
-        let empty = evaluating.splits.iter().all(|(split, _)| state.videos_of(*split) == 0);
-        empty.then(|| NONE_SET_ASIDE.to_string())
-    };
-    let value = Signal::derive(move || name(evaluating.views.get()).to_string());
-    let hint = Signal::derive(move || hint(evaluating.views.get()).to_string());
-    let choose = move |chosen: String| {
-        let views = Views::ALL.into_iter().find(|(name, _)| *name == chosen);
-        evaluating.views.set(views.map(|(_, views)| views).unwrap_or_default());
-    };
-    view! {
-        <form class="card evaluate-form no-print" on:submit=move |event| {
-            event.prevent_default();
-            evaluating.begin(state);
-        }>
-            <ModelChoice/>
-            <fieldset>
-                <legend>"On the videos for"</legend>
-                {evaluating.splits.map(|(split, chosen)| view! { <SplitChoice split chosen/> }).collect_view()}
-            </fieldset>
-            <Choice name="views" label="Looks at each video" hint options=&VIEWS value on_change=choose/>
-            <Notice tone=Tone::Blocked text=Signal::derive(none_set_aside)/>
-            <TransferProgress transfer=evaluating.progress testid="evaluation-progress"/>
-            <button type="submit" class="primary" class:none=running data-testid="evaluate" disabled=nothing>"Evaluate"</button>
-        </form>
+/// What the form says.
+fn asked() -> (Vec<Split>, Views) {
+    let ticked =
+        |id: &str| document().query_selector(&["#", id, ":checked"].concat()).is_ok_and(|found| found.is_some());
+    let splits = SPLITS.into_iter().filter(|(_, id, _)| ticked(id)).map(|(split, ..)| split).collect();
+    let select = document().get_element_by_id("views").and_then(|select| select.dyn_into::<HtmlSelectElement>().ok());
+    let chosen = select.map(|select| select.value()).unwrap_or_default();
+    let views = Views::ALL.into_iter().find(|(name, _)| *name == chosen);
+    (splits, views.map(|(_, views)| views).unwrap_or_default())
+}
+
+/// A button of the report.
+fn pressed(state: AppState, event: &web_sys::Event) {
+    // Beyond the shadow root only the path tells which of its elements was clicked.
+    let Ok(button) = event.composed_path().get(0).dyn_into::<Element>() else { return };
+    if let Some(clips) = button.get_attribute("data-clips") {
+        return state.evaluating.clips.show(state, clips);
     }
-}
-
-#[component]
-fn SplitChoice(split: Split, chosen: RwSignal<bool>) -> impl IntoView {
-    let state = AppState::get();
-    let videos = Memo::new(move |_| state.videos_of(split));
-    let (testid, words) = match split {
-        Split::Train => ("split-train", "Training"),
-        Split::Validation => ("split-validation", "Validation"),
-        Split::Test => ("split-test", "Testing"),
-    };
-    let count = Signal::derive(move || format!(" · {}", counted(videos.get(), "video", "videos")));
-    view! {
-        <label class="check">
-            <input type="checkbox" data-testid=testid disabled=move || videos.get() == 0
-                prop:checked=move || chosen.get() && { videos.get() > 0 } on:change=move |event| chosen.set(event_target_checked(&event))/>
-            <span>{words}<span class="quiet figures">{count}</span></span>
-        </label>
-    }
-}
-
-fn name(views: Views) -> &'static str {
-    Views::ALL.into_iter().find(|(_, known)| *known == views).map_or("", |(name, _)| name)
-}
-
-fn hint(views: Views) -> &'static str {
-    match views {
-        Views::Single => "At its middle, as a run validates after each epoch.",
-        Views::Kinetics => "As the paper tests on Kinetics and UCF101, answers averaged. Takes 15 times as long.",
-        Views::SomethingSomething => {
-            "As the paper tests on Something-Something, answers averaged. Takes 6 times as long."
-        }
-    }
-}
-
-/// What came of it, and what can be done with that.
-#[component]
-fn ReportView(drawn: Drawn) -> impl IntoView {
-    let state = AppState::get();
-    let evaluating = state.evaluating;
-    let host = NodeRef::<leptos::html::Div>::new();
-    Effect::new(move |_| {
-        if let Some(host) = host.get() {
-            shadow(&host).set_inner_html(&drawn.html);
-        }
-    });
-    let show = move |event: web_sys::MouseEvent| {
-        // Beyond the shadow root only the path tells which of its elements was clicked.
-        let clicked = event.composed_path().get(0).dyn_into::<Element>().ok();
-        if let Some(clips) = clicked.and_then(|clicked| clicked.get_attribute("data-clips")) {
-            evaluating.clips.open(state, clips);
-        }
-    };
-    view! {
-        <div class="row between report-head">
-            <h2 class="path">{drawn.title}</h2>
-            <div class="actions no-print">
-                <button type="button" class="secondary" data-testid="save-report" on:click=move |_| evaluating.save(state)>"Save the report"</button>
-                <button type="button" class="link" on:click=|_| _ = window().print()>"Print"</button>
-            </div>
-        </div>
-        <Notice tone=Tone::Error text=evaluating.notice on_close=Callback::new(move |()| evaluating.notice.set(None))/>
-        <div node_ref=host class="report" data-testid="report" on:click=show></div>
+    match button.get_attribute("data-act").as_deref() {
+        Some("save") => state.evaluating.save(state),
+        // Refused only where the page may open no dialogs.
+        Some("print") => _ = window().print(),
+        _ => {}
     }
 }
 

@@ -1,35 +1,26 @@
-//! Clips of an evaluation, playing in a dialog: a few at a time, with what the model said of each.
+//! Clips of an evaluation, playing in a dialog. The engine draws it; this plays the clips on its canvases.
 
 use std::sync::Arc;
 
 use js_sys::Array;
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlCanvasElement};
 
-use super::components::clip_player::ClipPlayer;
+use super::components::clip_player::{Player, prefers_less_motion};
 use super::components::dialog::Dialog;
-use super::components::notice::{Notice, Tone};
+use super::components::picture::SMALL;
 use super::state::AppState;
-use super::words::{count, counted};
-use crate::protocol::{CLIPS_AT_A_TIME, ClipPicture, Command, Event, JobId};
-
-/// One clip, or why it cannot be shown.
-#[derive(Clone)]
-struct ShownClip {
-    path: String,
-    said: String,
-    clip: Option<Arc<ClipPicture>>,
-}
+use crate::protocol::{ClipPicture, Command, Event, JobId};
 
 #[derive(Clone, Copy)]
 pub struct EvaluatedClips {
-    /// What the report's button carries.
-    chosen: RwSignal<Option<String>>,
+    open: RwSignal<bool>,
     title: RwSignal<String>,
-    total: RwSignal<usize>,
-    /// The first of those that are shown.
-    from: RwSignal<usize>,
-    shown: RwSignal<Vec<ShownClip>>,
-    notice: RwSignal<Option<String>>,
+    /// HTML.
+    list: RwSignal<String>,
+    playing: RwSignal<bool>,
+    players: StoredValue<Vec<Player>, LocalStorage>,
     job: StoredValue<Option<JobId>>,
     /// Counts what was asked for, so that what is told of an earlier one is not taken for the last one's.
     round: StoredValue<usize>,
@@ -38,31 +29,23 @@ pub struct EvaluatedClips {
 impl EvaluatedClips {
     pub fn new() -> Self {
         Self {
-            chosen: RwSignal::new(None),
+            open: RwSignal::new(false),
             title: RwSignal::default(),
-            total: RwSignal::default(),
-            from: RwSignal::default(),
-            shown: RwSignal::default(),
-            notice: RwSignal::new(None),
+            list: RwSignal::default(),
+            playing: RwSignal::new(!prefers_less_motion()),
+            players: StoredValue::new_local(Vec::new()),
             job: StoredValue::new(None),
             round: StoredValue::new(0),
         }
     }
 
-    /// Shows what a button of the report leads to.
-    pub fn open(self, state: AppState, chosen: String) {
-        self.title.set("Videos".into());
-        self.total.set(0);
-        self.chosen.set(Some(chosen));
-        self.ask(state, 0);
-    }
-
-    fn ask(self, state: AppState, from: usize) {
-        let Some(clips) = self.chosen.get_untracked() else { return };
+    /// Shows what a button leads to.
+    pub fn show(self, state: AppState, clips: String) {
         self.forget(state);
-        self.from.set(from);
+        self.title.set("Videos".into());
+        self.open.set(true);
         let round = self.round.get_value();
-        let job = state.engine.send(Command::ShowClips { clips, from }, &Array::new(), move |event, _| {
+        let job = state.engine.send(Command::ShowClips { clips }, &Array::new(), move |event, _| {
             if self.round.get_value() == round {
                 self.take(event);
             }
@@ -71,17 +54,33 @@ impl EvaluatedClips {
     }
 
     fn take(self, event: Event) {
-        let (path, said, clip) = match event {
-            Event::Clips { title, total } => {
+        match event {
+            Event::Clips { title, list } => {
                 self.title.set(title);
-                return self.total.set(total);
+                self.list.set(list);
             }
-            Event::Failed(sentence) => return self.notice.set(Some(sentence)),
-            Event::Clip { clip, path, said } => (path, said, Some(Arc::new(clip))),
-            Event::Unusable(unusable) => (unusable.path, unusable.reason, None),
-            _ => return,
-        };
-        self.shown.update(|shown| shown.push(ShownClip { path, said, clip }));
+            Event::Clip { canvas, clip } => self.play(&canvas, clip),
+            Event::Failed(sentence) => self.title.set(sentence),
+            _ => {}
+        }
+    }
+
+    fn play(self, canvas: &str, clip: Result<ClipPicture, String>) {
+        let canvas =
+            document().get_element_by_id(canvas).and_then(|canvas| canvas.dyn_into::<HtmlCanvasElement>().ok());
+        match (canvas, clip) {
+            (Some(canvas), Ok(clip)) => {
+                let small = clip.frames.first().is_some_and(|frame| frame.width < SMALL);
+                canvas.set_class_name(if small { "picture pixelated" } else { "picture" });
+                let player = Player::start(canvas, Arc::new(clip), self.playing);
+                self.players.update_value(|players| players.push(player));
+            }
+            (Some(canvas), Err(reason)) => {
+                canvas.parent_element().into_iter().for_each(|stage| stage.set_text_content(Some(&reason)))
+            }
+            // Closed meanwhile.
+            (None, _) => {}
+        }
     }
 
     /// Drops what is shown, and asks for no more of it.
@@ -91,18 +90,17 @@ impl EvaluatedClips {
             state.engine.tell(Command::Cancel { job });
         }
         self.job.set_value(None);
-        self.notice.set(None);
-        self.shown.set(Vec::new());
+        self.players.set_value(Vec::new());
+        self.list.set(String::new());
     }
 
-    fn close(self, state: AppState) {
-        self.forget(state);
-        self.chosen.set(None);
-    }
-
-    /// How many will be shown.
-    fn wanted(self) -> usize {
-        (self.total.get() - self.from.get().min(self.total.get())).min(CLIPS_AT_A_TIME)
+    fn pressed(self, state: AppState, event: &web_sys::Event) {
+        let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+        let Some(Ok(Some(pressed))) = target.map(|target| target.closest("[data-clips],[data-hold]")) else { return };
+        match pressed.get_attribute("data-clips") {
+            Some(clips) => self.show(state, clips),
+            None => self.playing.update(|playing| *playing = !*playing),
+        }
     }
 }
 
@@ -110,45 +108,13 @@ impl EvaluatedClips {
 pub fn EvaluatedClipsDialog() -> impl IntoView {
     let state = AppState::get();
     let clips = state.evaluating.clips;
-    let EvaluatedClips { chosen, title, total, from, shown, notice, .. } = clips;
-    let words = Signal::derive(move || match (total.get(), clips.wanted()) {
-        (0, _) => String::new(),
-        (all, wanted) if wanted == all => counted(all, "video", "videos"),
-        (all, wanted) => format!("{} to {} of {} videos", from.get() + 1, from.get() + wanted, count(all)),
-    });
-    let pages = Memo::new(move |_| total.get() > CLIPS_AT_A_TIME);
-    let first = Signal::derive(move || from.get() == 0);
-    let last = Signal::derive(move || from.get() + CLIPS_AT_A_TIME >= total.get());
+    let close = move |()| {
+        clips.forget(state);
+        clips.open.set(false);
+    };
     view! {
-        <Dialog open=Signal::derive(move || chosen.with(Option::is_some)) on_close=Callback::new(move |()| clips.close(state)) title>
-            <p class="quiet figures" role="status">{words}</p>
-            <Notice tone=Tone::Error text=notice/>
-            <ul class="shown-clips" data-testid="shown-clips">
-                <For each=move || shown.get() key=|clip| clip.path.clone() let:clip><ShownClipCard clip/></For>
-                {move || (shown.with(Vec::len)..clips.wanted()).map(|_| view! { <li><div class="stage waiting"></div></li> }).collect_view()}
-            </ul>
-            <div class="actions end" class:none=move || !pages.get()>
-                <button type="button" class="secondary" disabled=first on:click=move |_| clips.ask(state, from.get_untracked().saturating_sub(CLIPS_AT_A_TIME))>"Earlier"</button>
-                <button type="button" class="secondary" data-testid="more-clips" disabled=last on:click=move |_| clips.ask(state, from.get_untracked() + CLIPS_AT_A_TIME)>"More"</button>
-            </div>
+        <Dialog open=clips.open on_close=Callback::new(close) title=clips.title>
+            <div class="evaluated-clips" inner_html=clips.list on:click=move |event| clips.pressed(state, &event)></div>
         </Dialog>
-    }
-}
-
-#[component]
-fn ShownClipCard(clip: ShownClip) -> impl IntoView {
-    let ShownClip { path, said, clip } = clip;
-    let (label, name) = (path.clone(), path.clone());
-    view! {
-        <li data-testid="shown-clip" data-path=name>
-            <div class="stage">
-                {match clip {
-                    Some(clip) => view! { <ClipPlayer clip label/> }.into_any(),
-                    None => view! { <span class="unusable-stage" aria-hidden="true">"×"</span> }.into_any(),
-                }}
-            </div>
-            <p class="path">{path}</p>
-            <p class="quiet figures">{said}</p>
-        </li>
     }
 }

@@ -234,8 +234,7 @@ export class CliptunePage {
   /** Evaluates the chosen model, and waits for the report or for why there is none. */
   async evaluate() {
     await this.by("evaluate").click();
-    await this.by("evaluation-progress").or(this.by("report")).or(this.by("notice-error")).first().waitFor();
-    await this.by("report").or(this.by("notice-error")).first().waitFor({ timeout: 2 * MINUTE });
+    await this.page.locator("[data-testid=report]:visible, [data-testid=notice-error]").first().waitFor({ timeout: 2 * MINUTE });
   }
 
   /** What the report says of each split: its name, its accuracy as shown, and the confusion matrix's counts. */
@@ -258,7 +257,7 @@ export class CliptunePage {
 
   /** The videos in the dialog, once all are there; their paths. */
   async shownClips(count) {
-    await this.by("shown-clip").nth(count - 1).getByTestId("preview-canvas").waitFor({ timeout: MINUTE });
+    await this.by("shown-clip").nth(count - 1).locator("canvas.picture").waitFor({ timeout: MINUTE });
     return this.by("shown-clip").evaluateAll((clips) => clips.map((clip) => clip.dataset.path));
   }
 

@@ -94,7 +94,7 @@ try {
   await page.evaluate();
   await shoot("11b-report");
   await page.by("report").locator(".matrix button").first().click();
-  await page.by("shown-clip").first().getByTestId("preview-canvas").waitFor();
+  await page.shownClips(1);
   await shoot("11c-clips-of-the-report");
   await page.closeDialog();
   await page.go("fine-tune");

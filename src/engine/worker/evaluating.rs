@@ -11,11 +11,11 @@ use super::{Engine, Outcome, sentence};
 use crate::dataset::Split;
 use crate::engine::evaluation::{Asked, evaluate};
 use crate::engine::fit;
-use crate::engine::review::{Review, said};
+use crate::engine::review::Review;
 use crate::evaluation::{EvaluationEvent, Views};
 use crate::files::FileSource;
 use crate::model::config::VideoMaeConfig;
-use crate::protocol::{CLIPS_AT_A_TIME, Event, JobId};
+use crate::protocol::{Event, JobId};
 use crate::storage::CheckpointStore;
 
 /// Clips a forward pass, where the device holds so many.
@@ -29,11 +29,11 @@ impl Engine {
         self.refuse_what_does_not_fit(&config, None)?;
         let batch = fit::clips_at_a_time(&config, BATCH, self.limits.get());
         let asked = Asked { checkpoint: &checkpoint, folder: &folder, splits, views, batch, device: &device };
-        let told = |event| match event {
-            EvaluationEvent::Progress { done, total } => self.report(job, Event::Looked { done, total }),
-            EvaluationEvent::LeftOut(unusable) => self.report(job, Event::Unusable(unusable)),
-            // Stands in the report.
-            EvaluationEvent::Warning(_) => {}
+        let told = |event| {
+            // The others stand in the report.
+            if let EvaluationEvent::Progress { done, total } = event {
+                self.report(job, Event::Looked { done, total });
+            }
         };
         let evaluated = evaluate(asked, told).await.map_err(sentence)?;
         let review = Review::new(checkpoint, folder, evaluated).map_err(sentence)?;
@@ -43,15 +43,13 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) async fn show_clips(&self, job: JobId, clips: &str, from: usize) -> Outcome {
+    pub(super) async fn show_clips(&self, job: JobId, clips: &str) -> Outcome {
         let review = self.review()?;
         let shown = review.find(clips).ok_or("These clips are of another evaluation. Evaluate again.")?;
-        self.report(job, Event::Clips { title: shown.title, total: shown.clips.len() });
-        for clip in shown.clips.into_iter().skip(from).take(CLIPS_AT_A_TIME) {
-            match review.picture(clip).await {
-                Ok(picture) => self.report(job, Event::Clip { clip: picture, path: clip.name(), said: said(clip) }),
-                Err(unusable) => self.report(job, Event::Unusable(unusable)),
-            }
+        self.report(job, Event::Clips { title: shown.title, list: shown.list });
+        for (canvas, clip) in shown.clips {
+            let clip = review.picture(clip).await.map_err(|unusable| unusable.reason);
+            self.report(job, Event::Clip { canvas, clip });
         }
         Ok(())
     }

@@ -211,7 +211,7 @@ impl Engine {
             Command::ExportRun { run, file } => self.export_run(job, &run, file).await,
             Command::RunSettings { run } => self.run_settings(job, &run).await,
             Command::Evaluate { checkpoint, splits, views } => self.evaluate(job, &checkpoint, &splits, views).await,
-            Command::ShowClips { clips, from } => self.show_clips(job, &clips, from).await,
+            Command::ShowClips { clips } => self.show_clips(job, &clips).await,
             Command::ExportReport => self.export_report(job),
             Command::Classify { checkpoint, first, top, .. } => {
                 let files = files.into_iter().flatten();

@@ -3,6 +3,7 @@
 //! Comes in: a checkpoint and its evaluations. Goes out: HTML with its style and its drawings in it, without a script.
 //! Names of classes, files and runs come from users and are texts, never tags ([`crate::drawing::markup`]).
 
+pub mod clips;
 mod reliability;
 mod results;
 
@@ -53,12 +54,21 @@ pub fn html(checkpoint: &Checkpoint, config: &VideoMaeConfig, evaluated: &[Evalu
     page.finish()
 }
 
-/// The same without its head, for a shadow root of the page's: its buttons carry the clips that they show as
-/// `data-clips` ([`crate::evaluation::Chosen`]).
-pub fn for_page(record: Option<&RunRecord>, evaluated: &[Evaluated]) -> String {
+/// The same for a shadow root of the page's: its buttons carry the clips that they show as `data-clips`
+/// ([`crate::evaluation::Chosen`]), and "save" or "print" as `data-act`.
+pub fn for_page(checkpoint: &Checkpoint, evaluated: &[Evaluated]) -> String {
     let mut page = Markup::default();
     style(&mut page);
-    sections(&mut page, record, evaluated, Place::Page);
+    page.element("div", &[("class", "page-head")], |page| {
+        page.leaf("h2", &[("class", "name")], &checkpoint.summary.name);
+        let button =
+            |page: &mut Markup, act, words| page.leaf("button", &[("type", "button"), ("data-act", act)], words);
+        page.element("div", &[("class", "on-screen")], |page| {
+            button(page, "save", "Save the report");
+            button(page, "print", "Print");
+        });
+    });
+    sections(&mut page, checkpoint.record.as_ref(), evaluated, Place::Page);
     page.finish()
 }
 

@@ -88,11 +88,12 @@ fn confusions(page: &mut Markup, evaluated: &Evaluated, place: Place) {
     if evaluated.classes.len() > MOST_CLASSES {
         return frequent_confusions(page, evaluated, place);
     }
-    let how = match place {
-        Place::File => "Rows are the true classes, columns what the model said.",
-        Place::Page => "Rows are the true classes, columns what the model said. A number shows its videos.",
-    };
-    page.leaf("p", &[("class", "quiet")], how);
+    page.element("p", &[("class", "quiet")], |page| {
+        page.text("Rows are the true classes, columns what the model said.");
+        if place == Place::Page {
+            page.leaf("span", &[("class", "on-screen")], " A number shows its videos.");
+        }
+    });
     page.element("div", &[("class", "wide")], |page| {
         page.element("table", &[("class", "matrix figures")], |page| {
             page.element("thead", &[], |page| {
@@ -152,7 +153,7 @@ fn leading_to(
     match place {
         Place::File => page.text(text),
         Place::Page => {
-            let chosen = Chosen { split: evaluated.split, clips }.to_text();
+            let chosen = Chosen::new(evaluated.split, clips).to_text();
             let button = [("type", "button"), ("data-clips", chosen.as_str())];
             page.leaf("button", &[&button, attributes].concat(), text);
         }

@@ -64,7 +64,7 @@ pub fn prefers_less_motion() -> bool {
 }
 
 /// Draws on each of the browser's frames; ends when dropped.
-struct Player {
+pub struct Player {
     request: Rc<Cell<i32>>,
     _callback: Callback,
 }
@@ -72,7 +72,7 @@ struct Player {
 type Callback = Rc<RefCell<Option<Closure<dyn FnMut(f64)>>>>;
 
 impl Player {
-    fn start<C: Clip>(canvas: HtmlCanvasElement, clip: std::sync::Arc<C>, playing: RwSignal<bool>) -> Self {
+    pub fn start<C: Clip>(canvas: HtmlCanvasElement, clip: std::sync::Arc<C>, playing: RwSignal<bool>) -> Self {
         let request = Rc::new(Cell::new(0));
         let callback: Callback = Rc::default();
         let mut drawn = None;
