@@ -22,7 +22,9 @@ pub fn Header(offline: RwSignal<bool>) -> impl IntoView {
     let item = move |view: View, step: Option<&'static str>, name: &'static str| {
         let done = move || match view {
             View::Data => state.has_usable_data(),
-            View::Tune => state.tuning.phase.with(|phase| *phase == TunePhase::Finished),
+            View::Tune => {
+                !state.tuning.without_labels.get() && state.tuning.phase.with(|phase| *phase == TunePhase::Finished)
+            }
             View::Pretrain | View::Classify | View::Models | View::Runs | View::Evaluate => false,
         };
         // Those without a place here belong to another.
