@@ -5,6 +5,8 @@
 //! and ends in exactly one of [`Event::Done`], [`Event::Cancelled`] and [`Event::Failed`].
 //! Never holds a tensor, and never depends on a browser type.
 
+pub mod pictures;
+
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::labelling::Labelling;
@@ -12,6 +14,8 @@ use crate::dataset::{Catalogue, Split, Unusable};
 use crate::evaluation::Views;
 use crate::train::pretraining::settings::PretrainSettings;
 use crate::train::settings::{StartFrom, TuneSettings};
+
+pub use pictures::{ClipPicture, Picture};
 
 /// Numbers a job; chosen by the page, one up for each request.
 pub type JobId = u32;
@@ -309,25 +313,6 @@ pub struct DeviceReport {
     pub notice: Option<String>,
 }
 
-/// A picture: RGBA, rows from the top.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Picture {
-    pub width: u32,
-    pub height: u32,
-    #[serde(with = "bytes")]
-    pub rgba: Vec<u8>,
-}
-
-/// A clip after sampling, crop, flip and normalisation, un-normalised for the eye.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ClipPicture {
-    pub frames: Vec<Picture>,
-    /// Width and height of the video itself, in pixels.
-    pub size: [u32; 2],
-    /// How long the clip lasts in the video, in seconds.
-    pub seconds: f64,
-}
-
 /// Bytes of decoded clips that are kept on disk where nothing else was chosen.
 pub const USUAL_DISK: u64 = 4_000_000_000;
 
@@ -479,30 +464,4 @@ pub struct Prediction {
     pub label: String,
     /// Probability, 0 to 1.
     pub score: f32,
-}
-
-/// Pixels as one run of bytes (a typed array in the browser) instead of a list of numbers.
-pub(crate) mod bytes {
-    use serde::{Deserializer, Serializer, de};
-
-    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(bytes)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        struct Bytes;
-        impl<'de> de::Visitor<'de> for Bytes {
-            type Value = Vec<u8>;
-            fn expecting(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
-                formatter.write_str("bytes")
-            }
-            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-                Ok(bytes.to_vec())
-            }
-            fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
-                Ok(bytes)
-            }
-        }
-        deserializer.deserialize_byte_buf(Bytes)
-    }
 }

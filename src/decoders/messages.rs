@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::bytes;
+use crate::protocol::pictures::bytes;
 
 /// The codecs that are decoded in wasm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
