@@ -73,6 +73,7 @@ pub fn unfinished(mut checkpoint: Checkpoint, state: usize) -> Checkpoint {
         test: None,
     });
     checkpoint.training = Some(FileSource::from_bytes(noise(state, epoch as u64 + 100)));
+    checkpoint.adapter = Some(FileSource::from_bytes(noise(1000, epoch as u64 + 200)));
     checkpoint.summary.resumable = true;
     checkpoint
 }
@@ -108,9 +109,12 @@ pub async fn assert_same(found: &Checkpoint, expected: &Checkpoint) {
     for ((name, found), (_, expected)) in found.weights.iter().zip(&expected.weights) {
         assert!(bytes(found).await == bytes(expected).await, "{name}");
     }
-    assert_eq!(found.training.is_some(), expected.training.is_some());
-    if let (Some(found), Some(expected)) = (&found.training, &expected.training) {
-        assert!(bytes(found).await == bytes(expected).await, "the training state");
+    let files = [(&found.training, &expected.training), (&found.adapter, &expected.adapter)];
+    for (found, expected) in files {
+        assert_eq!(found.is_some(), expected.is_some());
+        if let (Some(found), Some(expected)) = (found, expected) {
+            assert!(bytes(found).await == bytes(expected).await, "the training state and the adapters");
+        }
     }
 }
 
