@@ -3,10 +3,21 @@
 
 mod sample;
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use cliptune::engine::models;
+use cliptune::protocol::{CheckpointSummary, LoadReport};
+use cliptune::storage::CheckpointStore;
+use cliptune::storage::directory::DirectoryStore;
+use cliptune::train::record::RunRecord;
+use pollster::block_on;
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 use safetensors::tensor::SafeTensors;
 use sample::small_folder;
 use serde_json::Value;
@@ -187,41 +198,107 @@ fn a_model_whose_training_failed_is_refused_with_the_tensor_and_keeps_nothing() 
     assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
 }
 
-/// The checkpoint in a folder of them whose run can go on, once its first epoch is done.
-fn resumable(out: &Path) -> Option<String> {
-    let entries = std::fs::read_dir(out).ok()?;
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    names.filter(|name| !name.starts_with('.')).find(|name| out.join(name).join("training_state.safetensors").exists())
+/// When a run is killed.
+enum Kill {
+    /// So many milliseconds after it was started.
+    After(u64),
+    /// As soon as it was seen to write to a checkpoint for the so manyeth time: each has half a dozen files.
+    Writing(usize),
+}
+
+/// The folders of checkpoints that are being written, or were when a run was killed, with when they last changed.
+fn unfinished(out: &Path) -> BTreeSet<(OsString, SystemTime)> {
+    let entries = std::fs::read_dir(out).unwrap().map(|entry| entry.unwrap());
+    let writing = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(".writing-"));
+    // One may be gone by now.
+    writing.filter_map(|entry| Some((entry.file_name(), entry.metadata().ok()?.modified().ok()?))).collect()
+}
+
+/// Runs the command, kills it, and tells whether it was still at work by then.
+fn killed(arguments: &[&str], out: &Path, kill: &Kill) -> bool {
+    // What it leaves among the system's temporary files goes with the test's.
+    let temporary = tempfile::tempdir().unwrap();
+    let mut seen = unfinished(out);
+    let before = seen.len();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cliptune"));
+    command.args(arguments).env("TMPDIR", temporary.path());
+    let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    match kill {
+        Kill::After(milliseconds) => std::thread::sleep(Duration::from_millis(*milliseconds)),
+        Kill::Writing(wanted) => {
+            while seen.len() < before + wanted && run.try_wait().unwrap().is_none() {
+                seen.extend(unfinished(out));
+                std::thread::sleep(Duration::from_micros(100));
+            }
+        }
+    }
+    let at_work = run.try_wait().unwrap().is_none();
+    run.kill().unwrap();
+    run.wait().unwrap();
+    at_work
+}
+
+/// The newest checkpoint of a run that can go on; each that is listed opens.
+fn newest_resumable(out: &Path) -> Option<CheckpointSummary> {
+    let store = DirectoryStore::open(out).unwrap();
+    let listed = block_on(store.list()).unwrap();
+    for summary in &listed {
+        let checkpoint = block_on(store.load(&summary.id)).unwrap();
+        block_on(models::check(&checkpoint, &LoadReport::default())).unwrap();
+    }
+    listed.into_iter().find(|summary| summary.resumable)
+}
+
+/// What a run left at its end, without the clock: its story, and the last weights.
+fn left(out: &Path) -> (RunRecord, Vec<u8>) {
+    let store = DirectoryStore::open(out).unwrap();
+    let listed = block_on(store.list()).unwrap();
+    assert!(listed.iter().all(|summary| !summary.resumable && !summary.id.ends_with("-latest")), "{listed:?}");
+    let last = block_on(store.load(&listed[0].id)).unwrap();
+    let mut record = last.record.unwrap();
+    record.steps.iter_mut().for_each(|step| step.time = None);
+    (record, block_on(last.weights[0].1.read_all()).unwrap())
 }
 
 #[test]
-fn a_run_that_was_killed_goes_on_to_the_same_weights() {
-    let (folder, whole, killed) = (small_folder([3, 1, 1]), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let data = text(folder.path());
-    let options = ["--size", "micro", "--epochs", "5", "--batch", "4", "--out"];
-    done(&[&["tune", data], &options[..], &[text(whole.path())]].concat());
+fn a_run_that_is_killed_at_twenty_random_moments_loses_no_bit() {
+    let (folder, whole, killed_often) =
+        (small_folder([3, 1, 1]), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (data, out) = (text(folder.path()), text(killed_often.path()));
+    let file = folder.path().join("settings.json");
+    let settings =
+        r#"{"epochs": 40, "batch": 2, "checkpointing": {"eval_strategy": "steps", "eval_steps": 5, "save_steps": 2}}"#;
+    std::fs::write(&file, settings).unwrap();
+    let tune = |out| ["tune", data, "--size", "micro", "--settings", text(&file), "--out", out];
+    done(&tune(text(whole.path())));
 
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cliptune"));
-    let arguments = [&["tune", data], &options[..], &[text(killed.path())]].concat();
-    let mut run = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let mut half = None;
-    while half.is_none() && run.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(2));
-        half = resumable(killed.path());
+    let mut random = ChaCha8Rng::seed_from_u64(20);
+    let (mut stood, mut while_writing) = (0, 0);
+    for kill in 0..20 {
+        let kill = match kill % 4 {
+            0 => Kill::After(random.random_range(0..1000)),
+            _ => Kill::Writing(random.random_range(1..24)),
+        };
+        let before = newest_resumable(killed_often.path());
+        let at_work = match before {
+            Some(_) => killed(&["resume", data, "--out", out], killed_often.path(), &kill),
+            None => killed(&tune(out), killed_often.path(), &kill),
+        };
+        assert!(at_work, "the run ended before it was killed twenty times");
+        while_writing += usize::from(!unfinished(killed_often.path()).is_empty());
+        let stands = newest_resumable(killed_often.path()).map_or(0, |summary| summary.stands.unwrap().step);
+        assert!(stands >= stood, "it stood at step {stood}, and at {stands} after a kill");
+        stood = stands;
     }
-    run.kill().unwrap();
-    run.wait().unwrap();
-    // It may have come further between the look and the kill.
-    let half = resumable(killed.path()).or(half).expect("it was killed before its end");
-    done(&["resume", data, "--out", text(killed.path()), "--from", &half]);
-    let last = |out: &Path| {
-        let mut names: Vec<_> = std::fs::read_dir(out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        names.sort();
-        std::fs::read(out.join(names.pop().unwrap()).join("model.safetensors")).unwrap()
-    };
-    assert!(last(whole.path()) == last(killed.path()));
+    assert!(stood > 10 && while_writing > 2, "{stood} steps, {while_writing} kills while a checkpoint was written");
+    let best = json(&done(&["resume", data, "--out", out]));
+    let ((ours, our_weights), (theirs, their_weights)) = (left(killed_often.path()), left(whole.path()));
+    assert_eq!(ours.steps.len(), 120);
+    assert!(ours == theirs, "the story of the run");
+    assert!(our_weights == their_weights, "the last weights");
+    assert!(best["test"]["videos"] == 2);
 
-    let ended = cliptune(&["resume", data, "--out", text(killed.path()), "--from", &half]);
+    let ended = cliptune(&["resume", data, "--out", out]);
     assert_eq!(ended.status.code(), Some(3), "{}", errors(&ended));
 }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use cliptune::engine::models;
+use cliptune::export::events::events;
 use cliptune::export::{self, metrics, runs};
 use cliptune::files::FileSource;
 use cliptune::model::config::VideoMaeConfig;
@@ -19,7 +20,10 @@ use cliptune::protocol::{Along, Numbers, Origin, RunFile, TuneEvent};
 use cliptune::storage::checkpoint::{NamedFile, Stranger};
 use cliptune::storage::directory::{DirectoryStore, read_model_folder};
 use cliptune::storage::{Checkpoint, CheckpointStore};
-use cliptune::train::settings::{Lora, StartFrom, Strategy, Targets, TuneSettings};
+use cliptune::train::record::RunRecord;
+use cliptune::train::settings::{
+    Checkpointing, EvalStrategy, Lora, Metric, Selection, StartFrom, Strategy, Targets, TuneSettings,
+};
 use half::f16;
 use pollster::block_on;
 
@@ -476,6 +480,54 @@ fn names_and_notes_from_users_stay_texts_in_the_list_of_runs() {
     }
     let card = Export::of(&block_on(store.load(&half_way().summary.id)).unwrap(), Numbers::F32);
     assert!(card.card().1.contains("## Notes\n\n\\<script\\>\n\n\"two\""), "{}", card.card().1);
+}
+
+#[test]
+fn the_log_of_a_run_by_steps_has_its_evaluations_where_they_were_and_its_best_by_the_chosen_metric() {
+    let clips = small_folder([3, 1, 1]);
+    let out = tempfile::tempdir().unwrap();
+    let store = DirectoryStore::open(out.path()).unwrap();
+    let checkpointing = Checkpointing { eval_strategy: EvalStrategy::Steps, eval_steps: 1, save_steps: 0 };
+    let selection = Selection { metric_for_best_model: Metric::F1, ..Selection::default() };
+    let settings = TuneSettings { epochs: 2, checkpointing, selection, ..settings() };
+    let best = short_runs::tune(&settings, &short_runs::import(clips.path()), &store, to_the_end).0.unwrap();
+    let last = block_on(store.list()).unwrap().remove(0);
+    let checkpoint = block_on(store.load(&last.id)).unwrap();
+    let state = Export::of(&checkpoint, Numbers::F32).json("trainer_state.json");
+    let log = state["log_history"].as_array().unwrap();
+    let evaluations: Vec<&Value> = log.iter().filter(|entry| entry.get("eval_loss").is_some()).collect();
+    assert_eq!(evaluations.iter().map(|entry| entry["step"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    assert_eq!(state["eval_steps"], json!(1));
+    let best = block_on(store.load(&best)).unwrap().summary;
+    assert_eq!(state["best_metric"].as_f64().map(|value| value as f32), best.validation.unwrap().score);
+    let step = state["best_global_step"].as_u64().unwrap();
+    assert_eq!(best.stands.unwrap().step as u64, step);
+    let entry = evaluations.iter().find(|entry| entry["step"] == json!(step)).unwrap();
+    assert_eq!(entry["eval_f1"], state["best_metric"]);
+    let place = state["best_model_checkpoint"].as_str().unwrap();
+    assert!(best.name.replace(' ', "-").ends_with(place), "{place}, {}", best.name);
+}
+
+#[test]
+fn event_files_have_the_times_of_the_steps_and_old_records_that_of_their_checkpoint() {
+    let mut record = finished().record.unwrap();
+    let times = |record: &RunRecord| -> Vec<f64> {
+        // TensorBoard's records: a length, its checksum, a message, its checksum; a message begins with its time.
+        let (file, mut times) = (events(record, 7.0), Vec::new());
+        let mut rest = file.as_slice();
+        while let Some((length, after)) = rest.split_first_chunk::<8>() {
+            let length = u64::from_le_bytes(*length) as usize;
+            times.push(f64::from_le_bytes(after[5..13].try_into().unwrap()));
+            rest = &after[4 + length + 4..];
+        }
+        times.dedup();
+        times
+    };
+    let known: Vec<f64> = record.steps.iter().map(|step| step.time.unwrap()).collect();
+    assert!(known[0] > 1.7e9 && known.is_sorted());
+    assert_eq!(times(&record), known);
+    record.steps.iter_mut().for_each(|step| step.time = None);
+    assert_eq!(times(&record), [7.0]);
 }
 
 #[test]

@@ -1,14 +1,21 @@
-//! A folder is used before its files were looked into. Real clips of the sample.
+//! A folder is used before its files were looked into, and before a run to measure how long it will take. Real clips of
+//! the sample.
 #![cfg(feature = "native")]
 
 mod runs;
 mod sample;
 
+use std::time::Instant;
+
+use burn::tensor::Device;
 use cliptune::dataset::labelling::{Edit, Labelling};
 use cliptune::engine::folder::Folder;
+use cliptune::engine::probe;
+use cliptune::model::config::ModelSize;
 use cliptune::protocol::TuneEvent;
 use cliptune::storage::CheckpointStore;
 use cliptune::storage::directory::DirectoryStore;
+use cliptune::train::settings::TuneSettings;
 use pollster::block_on;
 use runs::{after_epoch, after_step, clips, import, resume, settings, to_the_end, tune};
 use sample::small_folder;
@@ -53,4 +60,27 @@ fn other_labels_need_no_other_look_at_the_files_and_a_run_with_other_labels_does
     let newest = block_on(store.list()).unwrap().remove(0);
     let refused = resume(&newest.id, &other, &store, to_the_end).0.unwrap_err().to_string();
     assert!(refused.contains(&format!("its classes were {first}")), "{refused}");
+}
+
+#[test]
+fn a_few_steps_tell_how_long_a_run_will_take() {
+    let (folder, place) = (small_folder([12, 2, 1]), tempfile::tempdir().unwrap());
+    let (data, store) = (import(folder.path()), DirectoryStore::open(place.path()).unwrap());
+    let settings = TuneSettings { epochs: 6, batch: 4, ..settings() };
+    let measure = |size: ModelSize| {
+        let config = size.config(&data.catalogue.labels());
+        block_on(probe::measure(&settings, &config, &data, &Device::flex(), false)).unwrap()
+    };
+    let measured = measure(ModelSize::Micro).unwrap();
+    assert_eq!(measured.gpu_bytes, None, "the CPU's memory is nobody's to count");
+    let estimate = measured.estimate(&settings, 24, 4);
+    assert!(estimate.words.contains("for 6 epochs"), "{estimate:?}");
+    let began = Instant::now();
+    tune(&settings, &data, &store, to_the_end).0.unwrap();
+    let took = began.elapsed().as_secs_f64();
+    // Other tests run beside this one.
+    assert!((0.2..5.0).contains(&(took / estimate.seconds)), "it took {took} s, and {estimate:?}");
+    let began = Instant::now();
+    assert_eq!(measure(ModelSize::Base), None, "hours for a step, perhaps");
+    assert!(began.elapsed().as_secs_f64() < 1.0);
 }

@@ -11,8 +11,10 @@ use cliptune::protocol::{CheckpointSummary, Evaluation, Numbers, Origin, StepRep
 use cliptune::storage::checkpoint::Stranger;
 use cliptune::storage::directory::DirectoryStore;
 use cliptune::storage::{Checkpoint, CheckpointStore};
+use cliptune::train::record::RunRecord;
 use cliptune::train::settings::{
-    ClassWeights, Lora, Optimization, Regularisation, SchedulerType, Selection, Strategy, Targets, TuneSettings,
+    Checkpointing, ClassWeights, EvalStrategy, Lora, Optimization, Regularisation, SchedulerType, Selection, Strategy,
+    Targets, TuneSettings,
 };
 use pollster::block_on;
 use runs::{after_epoch, after_step, resume, settings, to_the_end, tune};
@@ -49,6 +51,13 @@ fn weights(checkpoint: &Checkpoint) -> Vec<u8> {
 
 fn adapter(checkpoint: &Checkpoint) -> Option<Vec<u8>> {
     checkpoint.adapter.as_ref().map(|file| block_on(file.read_all()).unwrap())
+}
+
+/// What happened in the checkpoint's run, without the clock.
+fn story(checkpoint: &Checkpoint) -> RunRecord {
+    let mut record = checkpoint.record.clone().unwrap();
+    record.steps.iter_mut().for_each(|step| step.time = None);
+    record
 }
 
 /// All of a step's numbers that do not depend on the clock, to the bit of a 32-bit float.
@@ -93,15 +102,15 @@ impl Whole {
         let best = other.load(best).summary;
         assert_eq!((best.epoch, best.test), (self.best.epoch, self.best.test), "{what}: the best");
         for summary in self.store.list() {
-            let ours = other.list().into_iter().find(|other| other.epoch == summary.epoch && other.id != "elsewhere");
+            let ours = other.list().into_iter().find(|other| other.name == summary.name && other.id != "elsewhere");
             let Some(ours) = ours else {
                 assert!(summary.epoch < other.newest().summary.epoch, "{what}: epoch {}", summary.epoch);
                 continue;
             };
             let (ours, theirs) = (other.load(&ours.id), self.store.load(&summary.id));
             assert!(weights(&ours) == weights(&theirs), "{what}: the weights of epoch {}", summary.epoch);
-            assert!(adapter(&ours) == adapter(&theirs), "{what}: the adapters of epoch {}", summary.epoch);
-            assert_eq!(ours.record, theirs.record, "{what}: the story at epoch {}", summary.epoch);
+            assert!(adapter(&ours) == adapter(&theirs), "{what}: the adapters of {}", summary.name);
+            assert_eq!(story(&ours), story(&theirs), "{what}: the story at {}", summary.name);
             assert!(ours.training.is_none() || summary.epoch < 4, "{what}: nothing is left to go on with");
         }
         assert_eq!(other.newest().summary.epoch, self.store.newest().summary.epoch, "{what}");
@@ -217,6 +226,94 @@ fn patience_that_was_used_up_before_a_stop_is_not_given_back() {
     assert_goes_on(&settings, &[3, 4, 5], "patience");
 }
 
+/// Evaluated after every third step: in the middle of the second epoch, at the end of the third, and of the run.
+fn by_steps() -> TuneSettings {
+    let checkpointing = Checkpointing { eval_strategy: EvalStrategy::Steps, eval_steps: 3, save_steps: 1 };
+    TuneSettings { checkpointing, ..settings() }
+}
+
+#[test]
+fn a_run_that_is_evaluated_between_epochs_goes_on_the_same() {
+    let whole = Whole::of(&by_steps());
+    let names = whole.store.list().into_iter().map(|summary| summary.name).collect::<Vec<_>>();
+    assert_eq!(names, ["epoch 4", "epoch 3", "epoch 2", "step 3", "epoch 1"].map(|place| format!("My model, {place}")));
+    let record = story(&whole.store.newest());
+    assert_eq!(record.evaluations.iter().map(|evaluated| evaluated.step).collect::<Vec<_>>(), [3]);
+    let validated: Vec<bool> = record.epochs.iter().map(|report| report.validation.is_some()).collect();
+    assert_eq!(validated, [false, false, true, true]);
+    assert_goes_on(&by_steps(), &[1, 3, 5, 6], "by steps");
+}
+
+#[test]
+fn no_more_steps_are_ever_unkept_than_the_settings_say_and_what_keeps_them_is_gone_at_the_end() {
+    let clips = small_folder([5, 1, 1]);
+    let (data, store) = (runs::import(clips.path()), Store::new());
+    let checkpointing = Checkpointing { save_steps: 2, ..Checkpointing::default() };
+    let settings = TuneSettings { checkpointing, batch: 2, epochs: 2, ..settings() };
+    let (best, events) = tune(&settings, &data, &store.store, to_the_end);
+    let (mut unkept, mut latest) = (0, Vec::new());
+    for event in &events {
+        match event {
+            TuneEvent::Step(_) => unkept += 1,
+            TuneEvent::Saved(summary) => {
+                unkept = 0;
+                if summary.id.ends_with("-latest") {
+                    assert!(summary.resumable && !summary.best && summary.validation.is_none());
+                    latest.push(summary.stands.clone().unwrap().step);
+                }
+            }
+            _ => {}
+        }
+        assert!(unkept <= 2);
+    }
+    // Five steps an epoch; after the tenth it is over.
+    assert_eq!(latest, [2, 4, 6, 8]);
+    let names: Vec<String> = store.list().into_iter().map(|summary| summary.name).collect();
+    assert_eq!(names, ["My model, epoch 2", "My model, epoch 1"]);
+    assert!(store.load(&best.unwrap()).summary.best);
+}
+
+#[test]
+fn the_best_of_a_run_may_lie_in_the_middle_of_an_epoch() {
+    let clips = small_folder([3, 1, 1]);
+    let (data, store) = (runs::import(clips.path()), Store::new());
+    tune(&by_steps(), &data, &store.store, after_step(5)).0.unwrap();
+    let between = store.list().into_iter().find(|summary| summary.name.ends_with("step 3")).unwrap();
+    praise(&store, &between.id);
+    let half = store.list().into_iter().find(|summary| summary.resumable).unwrap();
+    let (best, events) = resume(&half.id, &data, &store.store, to_the_end);
+    assert_eq!(best.unwrap(), between.id);
+    assert_eq!(store.load(&between.id).summary.test, tested(&events));
+}
+
+#[test]
+fn a_run_that_is_killed_while_it_is_tested_is_tested_when_it_goes_on() {
+    let whole = Whole::of(&settings());
+    let store = Store::new();
+    // The user's stop ends it where a kill would: its last checkpoint is kept, and nothing is tested yet.
+    let (stopped, first) = tune(&settings(), &whole.data, &store.store, after_epoch(4));
+    stopped.unwrap();
+    assert!(store.list()[0].resumable && tested(&first).is_none());
+    let (best, second) = resume(&store.list()[0].id, &whole.data, &store.store, to_the_end);
+    whole.assert_same(&store, &best.unwrap(), &first, &second, "killed while it is tested");
+    assert!(!store.list()[0].resumable);
+}
+
+#[test]
+fn patience_counts_evaluations_between_epochs() {
+    let clips = small_folder([3, 1, 1]);
+    let (data, store) = (runs::import(clips.path()), Store::new());
+    let selection = Selection { early_stopping_patience: 2, ..Selection::default() };
+    let checkpointing = Checkpointing { eval_steps: 1, ..by_steps().checkpointing };
+    // So small a step changes no number.
+    let settings = TuneSettings { learning_rate: 1e-30, selection, checkpointing, ..settings() };
+    let (best, events) = tune(&settings, &data, &store.store, to_the_end);
+    assert_eq!(steps(&events).len(), 3, "the first of equals is the best, and two more were waited for");
+    assert!(best.unwrap().ends_with("-step-0000001"));
+    assert!(store.list().iter().all(|summary| !summary.resumable));
+    assert!(events.iter().any(|event| matches!(event, TuneEvent::Warning(told) if told.contains("after step 3"))));
+}
+
 #[test]
 fn videos_with_too_few_frames_are_told_of_once_a_run() {
     let clips = small_folder([3, 1, 1]);
@@ -279,7 +376,7 @@ fn a_half_trained_export_goes_on_elsewhere_as_if_it_had_never_left() {
         assert_eq!(steps(&second), steps(&whole.events));
         let (ours, theirs) = (other.newest(), whole.store.newest());
         assert!(weights(&ours) == weights(&theirs));
-        assert_eq!(ours.record, theirs.record);
+        assert_eq!(story(&ours), story(&theirs));
     }
 }
 

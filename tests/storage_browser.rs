@@ -60,8 +60,11 @@ async fn only_the_newest_of_a_run_keeps_its_optimizers_state() {
         checkpoints.push(unfinished(checkpoint(run, epoch, None, 10).await, 1000));
         store.save(&checkpoints[checkpoints.len() - 1]).await.unwrap();
     }
-    checkpoints[0].training = None;
-    checkpoints[0].summary.resumable = false;
+    store.complete("other-1").await.unwrap();
+    for without in [0, 2] {
+        checkpoints[without].training = None;
+        checkpoints[without].summary.resumable = false;
+    }
     for checkpoint in &checkpoints {
         assert_kept(&store, checkpoint).await;
     }
@@ -206,6 +209,11 @@ async fn a_long_run_keeps_five_checkpoints() {
     let store = fresh("long").await;
     for epoch in 1..=8 {
         let accuracy = if epoch == 2 { 0.9 } else { 0.1 };
+        // Kept in the middle of the epoch, until the epoch is complete.
+        let mut latest = checkpoint("run", epoch, None, 10).await;
+        latest.summary.id = "run-latest".into();
+        store.save(&latest).await.unwrap();
+        assert_eq!(ids(&store).await[0], "run-latest");
         store.save(&checkpoint("run", epoch, Some(accuracy), 10).await).await.unwrap();
     }
     assert_eq!(ids(&store).await, ["run-8", "run-7", "run-6", "run-5", "run-2"]);

@@ -386,6 +386,9 @@ fn only_the_newest_of_a_run_keeps_its_optimizers_state() {
     older.summary.resumable = false;
     block_on(assert_same(&block_on(store.load("run-2")).unwrap(), &older));
     block_on(assert_same(&block_on(store.load("run-3")).unwrap(), &checkpoints[2]));
+    block_on(store.complete("other-1")).unwrap();
+    assert!(!folder.path().join("other-1/training_state.safetensors").exists());
+    assert!(!block_on(store.load("other-1")).unwrap().summary.resumable);
 }
 
 #[test]

@@ -314,7 +314,7 @@ impl Observer for Watching {
     async fn checkpoint(&mut self, _: Moment<'_>) -> Result<(), TuneError> {
         Ok(())
     }
-    async fn tested(&mut self, _: Outcomes) -> Result<(), TuneError> {
+    async fn ended(&mut self, _: Option<Outcomes>) -> Result<(), TuneError> {
         Ok(())
     }
     fn should_stop(&self) -> bool {

@@ -25,7 +25,9 @@ use cliptune::engine::tuning::{JobError, Workplace};
 use cliptune::engine::{clock, device, models, tuning};
 use cliptune::files::FileSource;
 use cliptune::model::config::ModelSize;
-use cliptune::protocol::{Classification, DeviceChoice, LoadReport, Numbers, Origin, TuneEvent, USUAL_DISK};
+use cliptune::protocol::{
+    Classification, DeviceChoice, LoadReport, Numbers, Origin, StepEvaluation, TuneEvent, USUAL_DISK,
+};
 use cliptune::storage::checkpoint::Stranger;
 use cliptune::storage::directory::{DirectoryStore, read_model_folder};
 use cliptune::storage::{Checkpoint, CheckpointStore};
@@ -64,15 +66,15 @@ enum Command {
     Tune(Box<tune::Tune>),
     /// Learn from videos without labels (VideoMAE's masked reconstruction); gives a checkpoint for `tune --from`.
     Pretrain(Box<pretrain::Pretrain>),
-    /// Go on with a run that was stopped, on the same folder.
+    /// Go on with a run that was stopped or cut off, on the same folder.
     Resume {
         folder: PathBuf,
         /// Where the run's checkpoints are.
         #[arg(long)]
         out: PathBuf,
-        /// The checkpoint's id in --out.
+        /// The checkpoint's id in --out; without it, the newest whose run can go on.
         #[arg(long)]
-        from: String,
+        from: Option<String>,
         #[command(flatten)]
         labelling: LabellingOptions,
     },
@@ -166,7 +168,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Tune(options) => tune::tune(&options, &device().await?).await,
         Command::Pretrain(options) => pretrain::pretrain(&options, &device().await?).await,
         Command::Resume { folder, out, from, labelling } => {
-            resume(&folder, &labelling, &out, &from, &device().await?).await
+            resume(&folder, &labelling, &out, from, &device().await?).await
         }
         Command::Import { model, out } => import_model(&model, &out).await,
         Command::Evaluate(options) => evaluate::evaluate(&options, &device().await?).await,
@@ -213,14 +215,17 @@ async fn resume(
     folder: &Path,
     labelling: &LabellingOptions,
     out: &Path,
-    from: &str,
+    from: Option<String>,
     device: &Device,
 ) -> Result<(), Failure> {
-    let folder = import(folder, labelling).await?;
     let store = DirectoryStore::open(out).map_err(failed)?;
+    let newest = store.list().await.map_err(failed)?.into_iter().find(|summary| summary.resumable);
+    let none = || unusable(format!("No run in {} can go on: each is complete.", out.display()));
+    let from = from.or(newest.map(|summary| summary.id)).ok_or_else(none)?;
+    let folder = import(folder, labelling).await?;
     let disk = Rc::new(DiskCache::new(USUAL_DISK));
     let best =
-        tuning::resume(from, workplace(&folder, &store, device, &disk), tell).await.map_err(|error| match error {
+        tuning::resume(&from, workplace(&folder, &store, device, &disk), tell).await.map_err(|error| match error {
             JobError::OtherData(_) | JobError::NotResumable(_) => unusable(error),
             error => failed(error),
         })?;
@@ -267,6 +272,9 @@ fn tell(event: TuneEvent) {
                 100.0 * epoch.train_accuracy
             );
         }
+        TuneEvent::Evaluated(StepEvaluation { step, evaluation }) => {
+            eprintln!("step {step}: validation {:.1} % (loss {:.4})", 100.0 * evaluation.accuracy, evaluation.loss);
+        }
         TuneEvent::Tested(test) => {
             eprintln!("test: {:.1} % of {} videos (loss {:.4})", 100.0 * test.accuracy, test.videos, test.loss);
         }
@@ -277,7 +285,7 @@ fn tell(event: TuneEvent) {
         }
         TuneEvent::Warning(sentence) => eprintln!("{sentence}"),
         TuneEvent::LeftOut(unusable) => eprintln!("left out {}: {}", unusable.path, unusable.reason),
-        TuneEvent::Step(_) | TuneEvent::Saved(_) | TuneEvent::DecodedOnDisk(_) => {}
+        TuneEvent::Step(_) | TuneEvent::Saved(_) | TuneEvent::DecodedOnDisk(_) | TuneEvent::GpuMemory(_) => {}
     }
 }
 

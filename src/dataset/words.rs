@@ -51,3 +51,13 @@ pub fn enumerated(names: &[&str]) -> String {
         (more, _) => format!("{} and {more} more", quoted.join(", ")),
     }
 }
+
+/// Bytes in decimal units.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        1_000_000_000.. => format!("{:.1} GB", bytes as f64 / 1e9),
+        1_000_000.. => format!("{:.1} MB", bytes as f64 / 1e6),
+        0 => "0 kB".into(),
+        _ => format!("{:.0} kB", (bytes as f64 / 1e3).max(1.0)),
+    }
+}

@@ -20,6 +20,7 @@ pub mod import;
 pub mod loaded;
 pub mod models;
 pub mod pretraining;
+pub mod probe;
 pub mod review;
 pub mod starter;
 pub mod tuning;

@@ -92,6 +92,7 @@ pub async fn pretrain<Store: CheckpointStore>(
         progress: Progress::default(),
         steps: Vec::new(),
         epochs: Vec::new(),
+        evaluations: Vec::new(),
         validation: None,
         test: None,
     };
@@ -241,6 +242,7 @@ impl<Store: CheckpointStore, Report: FnMut(PretrainEvent)> Keeper<'_, Store, Rep
             origin: self.record.origin.clone(),
             resumable: false,
             note: String::new(),
+            stands: None,
         }
     }
 
@@ -289,6 +291,7 @@ impl<Store: CheckpointStore, Report: FnMut(PretrainEvent)> Observer for Keeper<'
                 accuracy: 0.0,
                 learning_rate: step.learning_rate,
                 gradient_norm: step.gradient_norm,
+                time: Some(clock::seconds()),
             }),
             PretrainEvent::Epoch(PretrainEpoch { epoch, loss }) => self.record.epochs.push(EpochReport {
                 epoch: *epoch,

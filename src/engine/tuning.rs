@@ -1,7 +1,8 @@
 //! The fine-tuning job: a folder and settings, or a checkpoint whose run goes on -> checkpoints in a store.
 //!
 //! Comes in: an imported [`Folder`], [`TuneSettings`] or a checkpoint's id, a device, a store. Goes out:
-//! [`TuneEvent`]s, and a checkpoint after each epoch and when the user stops. Never touches the page.
+//! [`TuneEvent`]s, and checkpoints: after each epoch and each evaluation, every so many steps between them, and when the
+//! user stops. Never touches the page.
 
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -13,21 +14,22 @@ use super::brake::Brake;
 use super::clock::{self, Breath};
 use super::folder::{Folder, FolderClips};
 use super::loaded::{LoadedModel, OpenError};
+use super::probe::gpu_bytes;
 use super::starter;
 use crate::files::FileSource;
 use crate::model::config::VideoMaeConfig;
 use crate::model::weights::{self, WeightsError};
-use crate::protocol::{CheckpointSummary, EpochReport, Evaluation, Origin, RANDOM_WEIGHTS, StepReport, TuneEvent};
+use crate::protocol::{CheckpointSummary, Origin, RANDOM_WEIGHTS, Standing, StepReport, TuneEvent};
 use crate::storage::checkpoint::{ADAPTER, TRAINING_STATE, WEIGHTS};
 use crate::storage::preprocessor::preprocessor_json;
-use crate::storage::retention::best_of_run;
+use crate::storage::retention::{best_of_run, latest_id};
 use crate::storage::{Checkpoint, CheckpointStore, StorageError};
 use crate::tensors::{NumberFormat, TensorFiles};
 use crate::train::kept_features::KeptFeatures;
 use crate::train::lora;
 use crate::train::optimizer::AdamW;
 use crate::train::record::{self, Manifest, Outcomes, Progress, RunRecord, StepRecord};
-use crate::train::run::{self, Best, Moment, Observer, Resumption, Run, TuneError, steps_per_epoch};
+use crate::train::run::{self, Best, Moment, Observer, Occasion, Resumption, Run, TuneError, steps_per_epoch};
 use crate::train::settings::{StartFrom, Strategy, TuneSettings};
 use crate::video::clip::ClipLoader;
 use crate::video::disk::DiskCache;
@@ -115,11 +117,12 @@ pub async fn tune<Store: CheckpointStore>(
         progress: Progress::default(),
         steps: Vec::new(),
         epochs: Vec::new(),
+        evaluations: Vec::new(),
         validation: None,
         test: None,
     };
     let run_id = format!("run-{:.0}", clock::seconds() * 1e3);
-    go(place, loaded, record, run_id, String::new(), None, report).await
+    go(place, loaded, record, run_id, Kept::default(), None, report).await
 }
 
 /// Goes on with the run of a checkpoint, as if it had never stopped. Goes out: the id of the run's best checkpoint.
@@ -130,7 +133,7 @@ pub async fn resume<Store: CheckpointStore>(
 ) -> Result<String, JobError> {
     let checkpoint = place.store.load(id).await?;
     let not_resumable = || JobError::NotResumable(checkpoint.summary.name.clone());
-    let (Some(record), Some(state)) = (checkpoint.record.clone(), &checkpoint.training) else {
+    let (Some(mut record), Some(state)) = (checkpoint.record.clone(), &checkpoint.training) else {
         return Err(not_resumable());
     };
     if !can_be_true(&record, &checkpoint.summary) {
@@ -161,10 +164,15 @@ pub async fn resume<Store: CheckpointStore>(
         return Err(not_resumable());
     }
     let optimizer = AdamW::restored(record.settings.weight_decay, record.progress.step, first, second);
+    if record.progress.drawn > 0 {
+        // An epoch that is trained on after a stop is told once, as a whole.
+        record.epochs.retain(|report| report.epoch < record.progress.epoch);
+    }
     let run_id = checkpoint.summary.run.clone();
     let (best_id, best) = best_of(&place, &run_id, record.progress).await?.unzip();
     let resumption = Resumption { progress: record.progress, optimizer, best };
-    go(place, loaded, record, run_id, best_id.unwrap_or_default(), Some(resumption), report).await
+    let kept = Kept { best: best_id.unwrap_or_else(|| id.to_string()), unfinished: Some(id.to_string()) };
+    go(place, loaded, record, run_id, kept, Some(resumption), report).await
 }
 
 async fn opened(name: &str, file: &FileSource) -> Result<TensorFiles, OpenError> {
@@ -186,7 +194,7 @@ async fn best_of<Store: CheckpointStore>(
     progress: Progress,
 ) -> Result<Option<(String, Best)>, JobError> {
     let mut listed = place.store.list().await?;
-    let replaced = checkpoint_id(run_id, progress.epoch);
+    let replaced = epoch_id(run_id, progress.epoch);
     listed.retain(|summary| progress.drawn == 0 || summary.id != replaced);
     let Some(summary) = best_of_run(&listed, run_id) else { return Ok(None) };
     let checkpoint = place.store.load(&summary.id).await?;
@@ -199,17 +207,16 @@ async fn go<Store: CheckpointStore>(
     loaded: LoadedModel,
     record: RunRecord,
     run_id: String,
-    best_id: String,
+    kept: Kept,
     resumption: Option<Resumption>,
     report: impl FnMut(TuneEvent),
 ) -> Result<String, JobError> {
     let LoadedModel { model, config, normalisation, shape, clip_seconds } = loaded;
     let settings = record.settings.clone();
     let classes = record.data.classes.clone();
-    let best = resumption.as_ref().and_then(|resumption| resumption.best.as_ref());
+    let plain = place.device.clone().without_autodiff();
     let mut keeper = Keeper {
-        best_id,
-        best: best.map(|best| best.validation),
+        kept,
         preprocessor: preprocessor_json(shape.height, shape.width, normalisation),
         breath: Breath::default(),
         run_id,
@@ -217,6 +224,8 @@ async fn go<Store: CheckpointStore>(
         config: &config,
         store: place.store,
         disk: place.disk,
+        device: &plain,
+        gpu_bytes: None,
         brake: place.brake,
         report,
     };
@@ -235,10 +244,18 @@ async fn go<Store: CheckpointStore>(
         device: &device,
     };
     run::tune(run, model, resumption, &mut keeper).await?;
-    Ok(keeper.best_id)
+    Ok(keeper.kept.best)
 }
 
-fn checkpoint_id(run_id: &str, epoch: usize) -> String {
+/// What a run has kept so far, by its id.
+#[derive(Default)]
+struct Kept {
+    best: String,
+    /// The last checkpoint, where the run can go on from there.
+    unfinished: Option<String>,
+}
+
+fn epoch_id(run_id: &str, epoch: usize) -> String {
     format!("{run_id}-epoch-{epoch:04}")
 }
 
@@ -250,19 +267,28 @@ struct Keeper<'a, Store, Report> {
     preprocessor: String,
     store: &'a Store,
     disk: &'a DiskCache,
+    /// Without autodiff.
+    device: &'a Device,
+    /// Reserved when it was told last.
+    gpu_bytes: Option<u64>,
     brake: Rc<Brake>,
     report: Report,
     breath: Breath,
-    best_id: String,
-    best: Option<Option<Evaluation>>,
+    kept: Kept,
 }
 
 impl<Store, Report> Keeper<'_, Store, Report> {
     fn summary(&self, moment: &Moment<'_>, parameters: usize, bytes: u64) -> CheckpointSummary {
-        let epoch = moment.progress.epoch;
+        let Progress { epoch, step, .. } = moment.progress;
+        let (id, place) = match moment.occasion {
+            Occasion::Epoch { .. } | Occasion::Stop => (epoch_id(&self.run_id, epoch), format!("epoch {epoch}")),
+            Occasion::Evaluation => (format!("{}-step-{step:07}", self.run_id), format!("step {step}")),
+            Occasion::Steps => (latest_id(&self.run_id), format!("step {step}")),
+        };
+        let (total_steps, _) = self.record.settings.length(self.record.steps_per_epoch);
         CheckpointSummary {
-            id: checkpoint_id(&self.run_id, epoch),
-            name: format!("{}, epoch {epoch}", self.record.settings.name),
+            id,
+            name: format!("{}, {place}", self.record.settings.name),
             run: self.run_id.clone(),
             created: clock::seconds() * 1e3,
             epoch,
@@ -278,7 +304,19 @@ impl<Store, Report> Keeper<'_, Store, Report> {
             origin: self.record.origin.clone(),
             resumable: moment.unfinished,
             note: String::new(),
+            stands: Some(Standing { step, total_steps, folder: self.record.data.folder().into() }),
         }
+    }
+
+    fn tell_memory(&mut self)
+    where
+        Report: FnMut(TuneEvent),
+    {
+        let bytes = gpu_bytes(self.device);
+        if let Some(bytes) = bytes.filter(|_| bytes != self.gpu_bytes) {
+            (self.report)(TuneEvent::GpuMemory(bytes));
+        }
+        self.gpu_bytes = bytes;
     }
 
     /// What happened before a run went on, so that its curves are whole.
@@ -300,16 +338,12 @@ impl<Store, Report> Keeper<'_, Store, Report> {
                 computing_per_clip: 0.0,
             }));
         }
-        let Progress { epoch, drawn, .. } = self.record.progress;
-        for complete in self.record.epochs.iter().filter(|report| drawn == 0 || report.epoch < epoch) {
-            (self.report)(TuneEvent::Epoch(complete.clone()));
+        for evaluation in &self.record.evaluations {
+            (self.report)(TuneEvent::Evaluated(*evaluation));
         }
-    }
-
-    /// An epoch that is trained on after a stop is told once, as a whole.
-    fn tell_epoch(&mut self, epoch: EpochReport) {
-        self.record.epochs.retain(|other| other.epoch != epoch.epoch);
-        self.record.epochs.push(epoch);
+        for epoch in &self.record.epochs {
+            (self.report)(TuneEvent::Epoch(epoch.clone()));
+        }
     }
 }
 
@@ -339,9 +373,14 @@ impl<Store: CheckpointStore, Report: FnMut(TuneEvent)> Observer for Keeper<'_, S
                 accuracy: step.accuracy,
                 learning_rate: step.learning_rate,
                 gradient_norm: step.gradient_norm,
+                time: Some(clock::seconds()),
             }),
-            TuneEvent::Epoch(epoch) => self.tell_epoch(epoch.clone()),
+            TuneEvent::Epoch(epoch) => self.record.epochs.push(epoch.clone()),
+            TuneEvent::Evaluated(evaluation) => self.record.evaluations.push(*evaluation),
             _ => {}
+        }
+        if matches!(event, TuneEvent::Step(_)) {
+            self.tell_memory();
         }
         let (begins, epoch) = (matches!(event, TuneEvent::Started { .. }), matches!(event, TuneEvent::Epoch(_)));
         (self.report)(event);
@@ -366,9 +405,8 @@ impl<Store: CheckpointStore, Report: FnMut(TuneEvent)> Observer for Keeper<'_, S
         };
         let training = if moment.unfinished { Some(training_state(&moment, self.config).await?) } else { None };
         let summary = self.summary(&moment, merged.num_params(), weights.len());
-        if self.best.is_none_or(|best| run::is_better(summary.validation, best)) {
-            self.best = Some(summary.validation);
-            self.best_id = summary.id.clone();
+        if moment.improved {
+            self.kept.best = summary.id.clone();
         }
         self.record.progress = moment.progress;
         self.record.validation = moment.validation;
@@ -383,12 +421,20 @@ impl<Store: CheckpointStore, Report: FnMut(TuneEvent)> Observer for Keeper<'_, S
             adapter,
         };
         let saved = self.store.save(&checkpoint).await.map_err(|error| wrong(&error))?;
+        self.kept.unfinished = saved.resumable.then(|| saved.id.clone());
         self.event(TuneEvent::Saved(Box::new(saved)));
         Ok(())
     }
 
-    async fn tested(&mut self, test: Outcomes) -> Result<(), TuneError> {
-        self.store.record_test(&self.best_id, test).await.map_err(|error| TuneError::Storage(error.to_string()))
+    async fn ended(&mut self, test: Option<Outcomes>) -> Result<(), TuneError> {
+        let wrong = |error: StorageError| TuneError::Storage(error.to_string());
+        if let Some(test) = test {
+            self.store.record_test(&self.kept.best, test).await.map_err(wrong)?;
+        }
+        match self.kept.unfinished.take() {
+            Some(last) => self.store.complete(&last).await.map_err(wrong),
+            None => Ok(()),
+        }
     }
 
     fn should_stop(&self) -> bool {

@@ -1,11 +1,12 @@
 //! A run's numbers as a TensorBoard event file, under the tags that transformers' `TensorBoardCallback` gives them.
 //!
-//! Comes in: a [`RunRecord`] and when it was kept. Goes out: bytes, for a file that is named by [`file_name`].
+//! Comes in: a [`RunRecord`] with the time of each step, and when it was kept. Goes out: bytes, for a file that is named by [`file_name`].
 //! Sources: `rewrite_logs` in transformers' integration_utils.py; event.proto, summary.proto and record_writer.py of
 //! TensorBoard. Written by hand: the three messages have eight fields between them.
 
 use super::history::{Entry, Logged, history};
 use crate::train::record::RunRecord;
+use crate::train::settings::Metric;
 
 /// What the first event of a file says.
 const VERSION: &str = "brain.Event:2";
@@ -15,15 +16,21 @@ pub fn file_name(wall_time: f64) -> String {
     format!("events.out.tfevents.{wall_time:.0}.cliptune")
 }
 
-/// The event file of a run. `wall_time`, in seconds since 1970, stands at each event: a record holds no times.
-pub fn events(record: &RunRecord, wall_time: f64) -> Vec<u8> {
+/// The event file of a run, whose events have the times of their steps, in seconds since 1970, UTC. `kept`, when the
+/// record was, stands in where a record is from before times were.
+pub fn events(record: &RunRecord, kept: f64) -> Vec<u8> {
+    let time = |step: usize| {
+        let done = step.checked_sub(1).and_then(|index| record.steps.get(index));
+        done.or(record.steps.first()).and_then(|step| step.time).unwrap_or(kept)
+    };
+    let by_f1 = record.settings.selection.metric_for_best_model == Metric::F1;
     let mut file = Vec::new();
-    append(&mut file, &event(wall_time, 0, (3, VERSION.as_bytes())));
+    append(&mut file, &event(time(0), 0, (3, VERSION.as_bytes())));
     let mut scalars = |step: usize, values: &[(&str, f32)]| {
         // Without labels nothing is right or wrong.
         let told = |(tag, _): &&(&str, f32)| record.pretraining.is_none() || !tag.ends_with("accuracy");
         for (tag, value) in values.iter().filter(told) {
-            append(&mut file, &event(wall_time, step, (5, &scalar(tag, *value))));
+            append(&mut file, &event(time(step), step, (5, &scalar(tag, *value))));
         }
     };
     for Entry { step, epoch, logged } in history(record) {
@@ -38,15 +45,13 @@ pub fn events(record: &RunRecord, wall_time: f64) -> Vec<u8> {
                     ("train/epoch", epoch as f32),
                 ],
             ),
-            Logged::Evaluation(evaluation) => scalars(
-                step,
-                &[
-                    ("eval/loss", evaluation.loss),
-                    ("eval/accuracy", evaluation.accuracy),
-                    // The callback writes each log's epoch, an evaluation's too, under this tag.
-                    ("train/epoch", epoch as f32),
-                ],
-            ),
+            Logged::Evaluation(evaluation) => {
+                let f1 = evaluation.score.filter(|_| by_f1).map(|score| ("eval/f1", score));
+                let of_all = [("eval/loss", evaluation.loss), ("eval/accuracy", evaluation.accuracy)];
+                // The callback writes each log's epoch, an evaluation's too, under this tag.
+                let epoch = ("train/epoch", epoch as f32);
+                scalars(step, &of_all.into_iter().chain(f1).chain([epoch]).collect::<Vec<_>>());
+            }
         }
     }
     if let Some(test) = &record.test {

@@ -11,7 +11,7 @@ use crate::protocol::{CheckpointSummary, RANDOM_WEIGHTS};
 use crate::train::augmentation::{ColourJitter, GUIDE_SIDE};
 use crate::train::pretraining::settings::Masking;
 use crate::train::record::RunRecord;
-use crate::train::settings::{ClassWeights, Lora, Metric, SchedulerType, Strategy, TuneSettings};
+use crate::train::settings::{ClassWeights, EvalStrategy, Lora, Metric, SchedulerType, Strategy, TuneSettings};
 
 /// What the model is and looks at; a sentence or two.
 pub fn model(summary: &CheckpointSummary, config: &VideoMaeConfig) -> String {
@@ -96,7 +96,7 @@ fn schedule(settings: &TuneSettings) -> String {
 
 /// What is off unless a user asks for it, where it is on.
 fn unusual(settings: &TuneSettings) -> Vec<(&'static str, String)> {
-    let TuneSettings { optimization, regularisation, selection, .. } = settings;
+    let TuneSettings { optimization, regularisation, selection, checkpointing, .. } = settings;
     let strategy = match settings.strategy {
         Strategy::NoFreeze => None,
         Strategy::Freeze => Some("freeze: the head alone".to_string()),
@@ -111,6 +111,7 @@ fn unusual(settings: &TuneSettings) -> Vec<(&'static str, String)> {
     let number = |value: f64, off: f64| (value != off).then(|| value.to_string());
     let count = |value: usize| (value != 0).then(|| value.to_string());
     let metric = selection.metric_for_best_model;
+    let by_steps = checkpointing.eval_strategy == EvalStrategy::Steps;
     let facts = [
         ("strategy", strategy),
         ("most steps", count(optimization.max_steps)),
@@ -124,6 +125,7 @@ fn unusual(settings: &TuneSettings) -> Vec<(&'static str, String)> {
         ("share of the tokens", number(regularisation.token_keep, 1.0)),
         ("best checkpoint by", (metric != Metric::Accuracy).then(|| metric.name().to_string())),
         ("early stopping patience", count(selection.early_stopping_patience)),
+        ("evaluated every", by_steps.then(|| format!("{} steps", checkpointing.eval_steps))),
     ];
     facts.into_iter().filter_map(|(name, fact)| Some((name, fact?))).collect()
 }

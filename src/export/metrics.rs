@@ -40,8 +40,7 @@ pub fn epochs_csv(record: &RunRecord) -> String {
         [
             quoted(&record.settings.name),
             report.epoch.to_string(),
-            // The last epoch may have been stopped.
-            (report.epoch * record.steps_per_epoch).min(record.steps.len()).to_string(),
+            record.steps_until(report.epoch).to_string(),
             report.train_loss.to_string(),
             accuracy(record, report.train_accuracy),
             validation.map_or_else(String::new, |validation| validation.loss.to_string()),

@@ -45,7 +45,7 @@ NOT_FOLLOWED = {
     "adam_beta1": 0.9, "adam_beta2": 0.999, "adam_epsilon": 1e-8, "layer_decay": 1.0, "lr_scheduler_type": "linear",
     "warmup_steps": 0, "max_steps": 0, "label_smoothing_factor": 0.0, "class_weights": "uniform", "fc_drop_rate": 0.0,
     "drop_path": 0.0, "mixup": 0.0, "cutmix": 0.0, "metric_for_best_model": "accuracy", "early_stopping_patience": 0,
-    "strategy": "no_freeze", "token_keep": 1.0,
+    "strategy": "no_freeze", "token_keep": 1.0, "eval_strategy": "epoch",
 }
 # The short sides to which the Hugging Face guide scales training frames for pictures of 224.
 GUIDE_SHORT_SIDES, GUIDE_SIDE = (256, 320), 224
@@ -249,7 +249,7 @@ def learning_rate(settings, done, total):
 
 def not_followed(settings):
     """The names of the run's settings that this script does not follow."""
-    groups = (settings.get(group, {}) for group in ("optimization", "regularisation", "selection"))
+    groups = (settings.get(group, {}) for group in ("optimization", "regularisation", "selection", "checkpointing"))
     chosen = settings | {name: value for group in groups for name, value in group.items()}
     return [name for name, usual in NOT_FOLLOWED.items() if chosen.get(name, usual) != usual]
 
@@ -411,7 +411,8 @@ def main():
             raise SystemExit("So it cannot go on with this run: go on in Cliptune, or start a new run with --no-resume.")
         load_moments(HERE / STATE, model, optimizer, run["progress"]["step"])
     else:
-        run.update(steps=[], epochs=[], validation=None, test=None, origin=run["origin"] | {"source": settings["name"]})
+        run.update(steps=[], epochs=[], evaluations=[], validation=None, test=None)
+        run["origin"] |= {"source": settings["name"]}
         run["progress"] = {"step": 0, "epoch": 0, "drawn": 0}
 
     loaders = {}

@@ -144,6 +144,7 @@ impl Checkpoint {
             origin: stranger.origin.clone(),
             resumable: training.is_some(),
             note: String::new(),
+            stands: None,
         };
         if summary.origin.licence.is_none() {
             summary.origin.licence = card.as_deref().and_then(licence_of_card);
@@ -215,6 +216,7 @@ fn adopt(summary: &mut CheckpointSummary, told: CheckpointSummary) {
     summary.test = told.test;
     summary.best = told.best;
     summary.note = tidy_note(&told.note);
+    summary.stands = told.stands;
     if told.clip_seconds > 0.0 && told.clip_seconds <= LONGEST_CLIP_SECONDS {
         summary.clip_seconds = told.clip_seconds;
     }

@@ -85,10 +85,17 @@ impl DirectoryStore {
         sync_folder(folder)
     }
 
-    fn write_summary(&self, summary: &CheckpointSummary) -> Result<(), StorageError> {
+    /// Puts another summary in place of the checkpoint's; the optimizer's state goes where nothing goes on from there.
+    fn put_summary(&self, summary: &CheckpointSummary) -> Result<(), StorageError> {
         let damaged =
             |error: CheckpointError| StorageError::Damaged { id: summary.id.clone(), reason: error.to_string() };
-        replace(&self.root.join(&summary.id).join(SUMMARY), &summary_json(summary).map_err(damaged)?)
+        let folder = self.root.join(&summary.id);
+        replace(&folder.join(SUMMARY), &summary_json(summary).map_err(damaged)?)?;
+        let state = folder.join(TRAINING_STATE);
+        if !summary.resumable && state.exists() {
+            fs::remove_file(&state).map_err(|error| disk(&state, &error, 0))?;
+        }
+        Ok(())
     }
 
     /// Puts a finished folder into its place.
@@ -154,10 +161,7 @@ impl CheckpointStore for DirectoryStore {
             self.delete(&dropped).await?;
         }
         for stale in superseded(&self.summaries()?, &saved) {
-            let summary = CheckpointSummary { resumable: false, ..self.summary(&stale)? };
-            self.write_summary(&summary)?;
-            let state = self.root.join(&stale).join(TRAINING_STATE);
-            fs::remove_file(&state).map_err(|error| disk(&state, &error, 0))?;
+            self.put_summary(&CheckpointSummary { resumable: false, ..self.summary(&stale)? })?;
         }
         Ok(saved)
     }
@@ -171,7 +175,7 @@ impl CheckpointStore for DirectoryStore {
         if let Some(record) = record {
             replace(&path, &record_json(&record).map_err(damaged)?)?;
         }
-        self.write_summary(&summary)
+        self.put_summary(&summary)
     }
 
     async fn delete(&self, id: &str) -> Result<(), StorageError> {

@@ -208,6 +208,9 @@ impl CheckpointStore for IndexedDbStore {
                 let value = record_json(&record).map_err(damaged)?.into();
                 edits.push(Edit::Put { store: RECORDS, id: id.clone(), value });
             }
+            if !summary.resumable {
+                edits.push(Edit::Delete { store: TRAINING, id: id.clone() });
+            }
             Ok((edits, ()))
         })
         .await

@@ -51,11 +51,14 @@ pub enum Amendment {
     /// Of its run.
     Note(String),
     Test(Outcomes),
+    /// Nothing is left to be done in its run: the optimizer's state goes.
+    Complete,
 }
 
 impl Amendment {
     fn apply(self, summary: &mut CheckpointSummary, record: Option<&mut RunRecord>) -> Result<(), StorageError> {
         match self {
+            Self::Complete => summary.resumable = false,
             Self::Name(name) => summary.name = summary::tidy_name(&name).ok_or(StorageError::Nameless)?,
             Self::Note(note) => summary.note = summary::tidy_note(&note),
             Self::Test(outcomes) => {
@@ -108,6 +111,10 @@ pub trait CheckpointStore {
             self.amend(&id, Amendment::Note(note.to_string())).await?;
         }
         Ok(())
+    }
+
+    async fn complete(&self, id: &str) -> Result<(), StorageError> {
+        self.amend(id, Amendment::Complete).await
     }
 
     async fn record_test(&self, id: &str, outcomes: Outcomes) -> Result<(), StorageError> {

@@ -7,8 +7,14 @@ use std::cmp::Ordering;
 
 use crate::protocol::CheckpointSummary;
 
-/// How many checkpoints of one run are kept.
+/// How many checkpoints of one run are kept, besides the one in [`latest_id`].
 pub const KEPT_PER_RUN: usize = 5;
+
+/// The id of what a run leaves in the middle of an epoch so that nothing is lost: each replaces the one before, and
+/// whatever else is kept of the run after it takes its place.
+pub fn latest_id(run: &str) -> String {
+    format!("{run}-latest")
+}
 
 /// Marks each run's best by [`Evaluation::compare`](crate::protocol::Evaluation::compare), and orders the list newest first.
 ///
@@ -26,14 +32,18 @@ pub fn mark_and_order(summaries: &mut [CheckpointSummary]) {
 }
 
 /// The ids to drop so that at most [`KEPT_PER_RUN`] checkpoints of the run of `saved` stay: the oldest that are neither
-/// the best nor the one just saved. `summaries` has `saved` in it.
+/// the best nor the one just saved; and the one in [`latest_id`], where it is no longer the latest. `summaries` has
+/// `saved` in it.
 pub fn surplus(summaries: &[CheckpointSummary], saved: &CheckpointSummary) -> Vec<String> {
-    let mut of_run: Vec<&CheckpointSummary> = summaries.iter().filter(|summary| summary.run == saved.run).collect();
+    let latest = latest_id(&saved.run);
+    let of_run = summaries.iter().filter(|summary| summary.run == saved.run);
+    let (outdated, mut of_run): (Vec<_>, Vec<_>) = of_run.partition(|summary| summary.id == latest);
+    let outdated = outdated.into_iter().map(|summary| summary.id.as_str()).filter(|&id| id != saved.id);
     of_run.sort_by(|left, right| by_age(left, right));
     let over = of_run.len().saturating_sub(KEPT_PER_RUN);
     let best = best_of_run(summaries, &saved.run).map(|best| best.id.as_str());
     let droppable = of_run.iter().map(|summary| summary.id.as_str()).filter(|&id| id != saved.id && Some(id) != best);
-    droppable.take(over).map(str::to_string).collect()
+    droppable.take(over).chain(outdated).map(str::to_string).collect()
 }
 
 /// The ids whose optimizer state is no longer needed: a run goes on from its newest checkpoint only.
@@ -97,7 +107,12 @@ mod tests {
             origin: Origin::default(),
             resumable: true,
             note: String::new(),
+            stands: None,
         }
+    }
+
+    fn latest(run: &str, epoch: usize) -> CheckpointSummary {
+        CheckpointSummary { id: latest_id(run), ..summary(run, epoch, None) }
     }
 
     fn marked(summaries: &[CheckpointSummary]) -> Vec<&str> {
@@ -152,6 +167,17 @@ mod tests {
     fn what_was_just_saved_stays_even_with_an_older_clock() {
         let list: Vec<_> = (1..=6).map(|epoch| summary("a", epoch, None)).collect();
         assert_eq!(surplus(&list, &list[0]), ["a-2"]);
+    }
+
+    #[test]
+    fn what_is_kept_in_the_middle_of_an_epoch_pushes_nothing_out_and_goes_when_the_epoch_is_complete() {
+        let mut list: Vec<_> = (1..=KEPT_PER_RUN).map(|epoch| summary("a", epoch, Some(0.1 * epoch as f32))).collect();
+        list.push(latest("a", 6));
+        list.push(latest("b", 6));
+        assert!(surplus(&list, &latest("a", 6)).is_empty());
+        assert_eq!(best_of_run(&list, "a").unwrap().id, "a-5");
+        list.push(summary("a", 6, Some(0.1)));
+        assert_eq!(surplus(&list, &summary("a", 6, Some(0.1))), ["a-1", "a-latest"]);
     }
 
     #[test]

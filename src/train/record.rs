@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::pretraining::settings::Masking;
 use super::settings::TuneSettings;
 use crate::dataset::{Catalogue, Part, Split, named};
-use crate::protocol::{EpochReport, Evaluation, Origin};
+use crate::protocol::{EpochReport, Evaluation, Origin, StepEvaluation};
 
 /// The form of `run.json` that this program writes.
 pub const FORMAT: u32 = 1;
@@ -33,10 +33,21 @@ pub struct RunRecord {
     /// One for each optimizer step so far.
     pub steps: Vec<StepRecord>,
     pub epochs: Vec<EpochReport>,
+    /// Those between the ends of two epochs.
+    #[serde(default)]
+    pub evaluations: Vec<StepEvaluation>,
     /// The checkpoint's own evaluation on the validation split, clip by clip.
     pub validation: Option<Outcomes>,
     /// The best checkpoint's, on the test split.
     pub test: Option<Outcomes>,
+}
+
+impl RunRecord {
+    /// Optimizer steps that were done when this epoch was over, or so far. An epoch of which not all files can be read has
+    /// fewer steps than others.
+    pub fn steps_until(&self, epoch: usize) -> usize {
+        self.steps.partition_point(|step| step.epoch <= epoch)
+    }
 }
 
 /// Where a run stands: with the weights and the optimizer's moments, all that it takes to go on.
@@ -56,6 +67,9 @@ pub struct Progress {
     /// Optimizer steps that were done when the strategy's first and second milestone came.
     #[serde(default)]
     pub milestones: [usize; 2],
+    /// Optimizer steps that were done at the last evaluation that the settings ask for.
+    #[serde(default)]
+    pub evaluated: usize,
 }
 
 impl Progress {
@@ -126,6 +140,9 @@ pub struct StepRecord {
     pub accuracy: f32,
     pub learning_rate: f64,
     pub gradient_norm: f32,
+    /// When it was done, in seconds since 1970, UTC; none in records from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<f64>,
 }
 
 /// What a model said of a split.
@@ -192,6 +209,13 @@ impl Manifest {
         new.next().map(|first| format!("{} of its videos are new, such as {}", new.count() + 1, first.path))
     }
 
+    /// The name of the folder that all the videos lie in; empty where they share none.
+    pub fn folder(&self) -> &str {
+        let mut tops = self.videos.iter().map(|video| video.path.split_once('/').map_or("", |(top, _)| top));
+        let first = tops.next().unwrap_or_default();
+        if tops.all(|top| top == first) { first } else { "" }
+    }
+
     /// Videos in a split.
     pub fn count(&self, split: Split) -> usize {
         self.videos.iter().filter(|video| video.split == split).count()
@@ -248,6 +272,17 @@ mod tests {
     }
 
     #[test]
+    fn the_folder_is_the_one_that_all_videos_lie_in() {
+        let of = |paths: &[&str]| {
+            let videos = paths.iter().map(|path| video(path, 0, Split::Train, None)).collect();
+            Manifest { classes: Vec::new(), videos }.folder().to_string()
+        };
+        assert_eq!(of(&["sample/train/a/1.webm", "sample/val/a/2.webm"]), "sample");
+        assert_eq!(of(&["train/a/1.webm", "val/a/2.webm"]), "");
+        assert_eq!((of(&["1.webm"]), of(&[])), (String::new(), String::new()));
+    }
+
+    #[test]
     fn a_confusion_counts_each_video_once_and_what_is_out_of_range_never() {
         let evaluation = Evaluation { split: Split::Test, loss: 0.5, accuracy: 0.5, videos: 5, score: None };
         let outcomes = Outcomes::new(evaluation, 2, &[0, 0, 1, 1, 7], &[0, 1, 1, 1, 0]);
@@ -279,6 +314,7 @@ mod tests {
             accuracy: 1.0 / f32::from(step),
             learning_rate: f64::from(step) / 1e5,
             gradient_norm: 1.0 / f32::from(step),
+            time: (step % 2 == 0).then(|| 1.7e9 + f64::from(step) / 3.0),
         });
         let record = RunRecord {
             format: FORMAT,
@@ -296,6 +332,7 @@ mod tests {
             },
             steps: steps.collect(),
             epochs: vec![EpochReport { epoch: 1, train_loss: 0.7, train_accuracy: 0.3, validation: Some(evaluation) }],
+            evaluations: vec![StepEvaluation { step: 2, evaluation }],
             validation: Some(Outcomes::new(evaluation, 2, &[0, 0, 1], &[1, 1, 1])),
             test: None,
         };

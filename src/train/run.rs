@@ -1,8 +1,11 @@
 //! The training loop.
 //!
-//! Comes in: a model, settings, examples, a source of clips. Goes out: the best model by validation accuracy, and
-//! events and checkpoints through an [`Observer`]. Every random choice comes from the settings' seed. Reads back once
-//! a step. Cancelled by dropping the future; stopped, keeping what was learnt, through the observer.
+//! Comes in: a model, settings, examples, a source of clips. Goes out: the best model by what the settings choose it by,
+//! and events and checkpoints through an [`Observer`]. Every random choice comes from the settings' seed. Reads back
+//! once a step. Cancelled by dropping the future; stopped, keeping what was learnt, through the observer.
+
+mod judging;
+mod observer;
 
 use std::collections::BTreeSet;
 
@@ -11,6 +14,8 @@ use burn::tensor::{Device, Tensor};
 use futures_channel::mpsc;
 use futures_util::StreamExt;
 use futures_util::future::{self, Either};
+use judging::early_end;
+pub use observer::{Best, Moment, Observer, Occasion, Resumption, TuneError};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -23,77 +28,20 @@ use super::mixing::Mix;
 use super::objective::Objective;
 use super::optimizer::{AdamW, GradientSum};
 use super::pace::{Pace, Spent};
-use super::record::{Outcomes, Progress};
+use super::record::Progress;
 use super::schedule::Schedule;
 use super::settings::{Regularisation, TuneSettings};
 use super::strategy::layer_rates;
 use crate::dataset::Split;
 use crate::model::classifier::VideoMae;
 use crate::model::dropping::{Dropping, Rates};
-use crate::model::weights::WeightsError;
-use crate::protocol::{EpochReport, Evaluation, StepReport, TuneEvent};
+use crate::protocol::{StepReport, TuneEvent};
 use crate::video::clip::{ClipShape, View};
 
 /// The random numbers' streams of steps, one each; those of the epochs' views are below.
 const STEP_STREAMS: u64 = 1 << 33;
 /// Those of the views that a frozen backbone sees again and again, one for each video.
 const FROZEN_STREAMS: u64 = 1 << 34;
-
-/// Why a run ended before its time.
-#[derive(Debug, thiserror::Error)]
-pub enum TuneError {
-    #[error("The device failed while computing: {0}. Reload the page, or choose the CPU, and start again.")]
-    Device(String),
-    #[error(
-        "The loss is no longer a number at step {step}. Choose a smaller learning rate and start again; \
-         the checkpoints up to here are kept."
-    )]
-    Diverged { step: usize },
-    #[error("None of the training videos could be decoded, so there is nothing to learn from.")]
-    NothingDecoded,
-    #[error("{0}")]
-    Weights(#[from] WeightsError),
-    #[error("{0}")]
-    Storage(String),
-}
-
-/// A run at a moment worth keeping: after an epoch, or where the user stopped it.
-pub struct Moment<'a> {
-    pub model: &'a VideoMae,
-    pub optimizer: &'a AdamW,
-    pub progress: Progress,
-    pub validation: Option<Outcomes>,
-    /// Whether steps are left to be done.
-    pub unfinished: bool,
-}
-
-/// Who watches a run: tells the page, keeps checkpoints, and knows the time.
-pub trait Observer {
-    fn event(&mut self, event: TuneEvent);
-    fn checkpoint(&mut self, moment: Moment<'_>) -> impl Future<Output = Result<(), TuneError>>;
-    /// The best model on the test split.
-    fn tested(&mut self, test: Outcomes) -> impl Future<Output = Result<(), TuneError>>;
-    /// Whether the user asked to stop and keep what was learnt.
-    fn should_stop(&self) -> bool;
-    /// Lets others on this thread run, and waits as long as the user holds the run.
-    fn breathe(&self) -> impl Future<Output = ()>;
-    /// Seconds since some fixed moment.
-    fn now(&self) -> f64;
-}
-
-/// Where a run goes on that was begun before.
-pub struct Resumption {
-    pub progress: Progress,
-    pub optimizer: AdamW,
-    /// The best model so far, without autodiff, and its evaluation, where it is still at hand.
-    pub best: Option<Best>,
-}
-
-/// The best model of a run so far.
-pub struct Best {
-    pub model: VideoMae,
-    pub validation: Option<Evaluation>,
-}
 
 /// The examples of each split.
 #[derive(Clone, Debug, Default)]
@@ -127,8 +75,8 @@ pub struct Run<'a, S> {
     pub device: &'a Device,
 }
 
-/// Trains `model` (on an autodiff device), from the start or from where it stood. Goes out: the best model by
-/// validation accuracy, without autodiff; the last where there is no validation split.
+/// Trains `model` (on an autodiff device), from the start or from where it stood. Goes out: the best model on the
+/// validation split, without autodiff; the last where there is none.
 pub async fn tune<S: ClipSource, O: Observer>(
     run: Run<'_, S>,
     model: VideoMae,
@@ -142,27 +90,30 @@ pub async fn tune<S: ClipSource, O: Observer>(
     observer.event(TuneEvent::Started { total_steps, steps_per_epoch, parameters, trained });
 
     let fresh = Resumption { progress: Progress::default(), optimizer: AdamW::new(settings.weight_decay), best: None };
-    let Resumption { progress, optimizer, mut best } = resumption.unwrap_or(fresh);
+    let Resumption { progress, optimizer, best } = resumption.unwrap_or(fresh);
     let mut trainer = Trainer {
         optimizer: as_set(optimizer, settings, &model, &progress),
         schedule: Schedule::of(settings, total_steps),
         objective: Objective::new(&settings.regularisation, &run.examples.train, run.classes.len()),
         model,
         progress,
+        best,
         total_steps,
+        last_epoch,
         pace: Pace::default(),
         repeating: BTreeSet::new(),
         saving: Saving::default(),
         run: &run,
     };
-    let device = run.device.clone().without_autodiff();
     let first = if progress.drawn > 0 { progress.epoch } else { progress.epoch + 1 };
     for epoch in first..=last_epoch {
         if observer.should_stop() || trainer.is_over() {
             break;
         }
         let computed = run.kept.computed();
-        trainer.epoch(epoch, observer).await?;
+        while trainer.epoch(epoch, observer).await? {
+            trainer.evaluate_between_steps(observer).await?;
+        }
         if features::are_kept(settings, epoch)
             && let Some(seconds) = trainer.saving.after_epoch(trainer.pace.epoch(), run.kept.computed() - computed)
         {
@@ -172,51 +123,23 @@ pub async fn tune<S: ClipSource, O: Observer>(
             let sentence = repeating(trainer.repeating.len(), run.shape.frames);
             observer.event(TuneEvent::Warning(sentence));
         }
-        let current = trainer.model.valid();
-        let features = features::are_kept(settings, epoch).then(|| Features {
-            source: run.source,
-            model: &current,
-            kept: run.kept,
-            shape: run.shape,
-            device: &device,
-        });
-        let validation = evaluate(&run, &current, Split::Validation, features.as_ref(), observer).await?;
-        let evaluation = validation.as_ref().map(|validation| validation.evaluation);
-        let (train_loss, train_accuracy) = trainer.progress.sums.means();
-        observer.event(TuneEvent::Epoch(EpochReport { epoch, train_loss, train_accuracy, validation: evaluation }));
-        let improved = best.as_ref().is_none_or(|best| is_better(evaluation, best.validation));
-        // An epoch that the user stopped is judged when it is complete.
-        let stopped = trainer.progress.drawn > 0 && !trainer.is_over();
-        if !stopped {
-            trainer.progress.since_best = if improved { 0 } else { trainer.progress.since_best + 1 };
-        }
-        let patience = settings.selection.early_stopping_patience;
-        let early = !stopped && patience > 0 && trainer.progress.since_best >= patience;
-        let moment = Moment {
-            model: &current,
-            optimizer: &trainer.optimizer,
-            progress: trainer.progress,
-            validation,
-            unfinished: !early && !trainer.is_over() && (stopped || epoch < last_epoch),
-        };
-        observer.checkpoint(moment).await?;
-        if improved {
-            best = Some(Best { model: current, validation: evaluation });
-        }
-        if early {
-            if epoch < last_epoch && !trainer.is_over() {
-                observer.event(TuneEvent::Warning(early_end(epoch, patience)));
+        trainer.end_epoch(epoch, observer).await?;
+        if trainer.is_out_of_patience() {
+            if !trainer.is_done(epoch) {
+                observer.event(TuneEvent::Warning(early_end(settings, epoch, trainer.progress.step)));
             }
             break;
         }
     }
+    let Trainer { model, best, .. } = trainer;
     // None where the user stopped it before it began.
-    let model = best.map_or_else(|| trainer.model.valid(), |best| best.model);
-    if !observer.should_stop()
-        && let Some(test) = evaluate(&run, &model, Split::Test, None, observer).await?
-    {
-        observer.event(TuneEvent::Tested(test.evaluation));
-        observer.tested(test).await?;
+    let model = best.map_or_else(|| model.valid(), |best| best.model);
+    if !observer.should_stop() {
+        let test = evaluate(&run, &model, Split::Test, None, observer).await?;
+        if let Some(test) = &test {
+            observer.event(TuneEvent::Tested(test.evaluation));
+        }
+        observer.ended(test).await?;
     }
     Ok(model)
 }
@@ -231,12 +154,6 @@ fn repeating(videos: usize, frames: usize) -> String {
         "{whose} fewer than {frames} frames in a clip, so {them} frames repeat. Longer clips, or videos of more frames a second, \
          would hold more."
     )
-}
-
-/// What a user is told where a run ends before its last epoch.
-fn early_end(epoch: usize, patience: usize) -> String {
-    let evaluations = if patience == 1 { "evaluation".to_string() } else { format!("{patience} evaluations") };
-    format!("The run ended early, after epoch {epoch}: the last {evaluations} brought no new best. The best is kept.")
 }
 
 /// The optimizer with a run's settings, for parameters some of which may have been frozen at first.
@@ -257,14 +174,6 @@ fn as_set(optimizer: AdamW, settings: &TuneSettings, model: &VideoMae, progress:
 /// Optimizer steps in an epoch over so many training clips.
 pub fn steps_per_epoch(settings: &TuneSettings, clips: usize) -> usize {
     clips.div_ceil(settings.batch).div_ceil(settings.accumulation)
-}
-
-/// Whether a new epoch is the best so far. Without validation, later is better.
-pub fn is_better(new: Option<Evaluation>, old: Option<Evaluation>) -> bool {
-    match (new, old) {
-        (Some(new), Some(old)) => new.compare(&old).is_gt(),
-        _ => true,
-    }
 }
 
 impl<S: ClipSource> Run<'_, S> {
@@ -309,7 +218,9 @@ struct Trainer<'a, S> {
     schedule: Schedule,
     objective: Objective,
     progress: Progress,
+    best: Option<Best>,
     total_steps: usize,
+    last_epoch: usize,
     pace: Pace,
     /// Training videos with fewer frames in a clip than the model takes.
     repeating: BTreeSet<usize>,
@@ -324,8 +235,10 @@ impl<S: ClipSource> Trainer<'_, S> {
         most > 0 && self.progress.step >= most
     }
 
-    /// One pass over the training examples, or what is left of it.
-    async fn epoch<O: Observer>(&mut self, epoch: usize, observer: &mut O) -> Result<(), TuneError> {
+    /// One pass over the training examples, or what is left of it, up to the next evaluation. Goes out: whether it is time
+    /// for one in the middle of the epoch. No clip is decoded ahead meanwhile: decoders that wait for each other's turn
+    /// would wait for ever.
+    async fn epoch<O: Observer>(&mut self, epoch: usize, observer: &mut O) -> Result<bool, TuneError> {
         let settings = self.run.settings;
         if self.progress.epoch != epoch || self.progress.drawn == 0 {
             self.progress = self.progress.in_epoch(epoch);
@@ -333,18 +246,19 @@ impl<S: ClipSource> Trainer<'_, S> {
             if let Some(steps) = milestone.and_then(|milestone| self.progress.milestones.get_mut(milestone)) {
                 *steps = self.progress.step;
             }
+            self.pace.begin_epoch();
         }
         self.model = settings.strategy.prepare(self.model.clone(), epoch);
-        self.pace.begin_epoch();
         let (sender, mut batches) = mpsc::channel::<Batch>(BATCHES_AHEAD);
         let mut wanted = self.run.draw_epoch(epoch);
-        wanted.drain(..self.progress.drawn.min(wanted.len()));
+        let all = wanted.len();
+        wanted.drain(..self.progress.drawn.min(all));
         let Run { source, shape, device, kept, .. } = *self.run;
         let (model, device) = (self.model.valid(), device.clone().without_autodiff());
         let features = Features { source, model: &model, kept, shape, device: &device };
         let consume = async move {
             let mut more = true;
-            while more && !observer.should_stop() && !self.is_over() {
+            while more && !observer.should_stop() && !self.is_over() && !self.is_out_of_patience() {
                 let mut step_batches: Vec<Batch> = Vec::with_capacity(settings.accumulation);
                 let from = observer.now();
                 while step_batches.len() < settings.accumulation {
@@ -366,6 +280,12 @@ impl<S: ClipSource> Trainer<'_, S> {
                 }
                 let waiting = observer.now() - from;
                 self.step(epoch, step_batches, waiting, observer).await?;
+                if self.progress.drawn < all && !self.is_over() {
+                    if self.is_to_be_evaluated() {
+                        return Ok(true);
+                    }
+                    self.save_between_steps(observer).await?;
+                }
                 let from = observer.now();
                 observer.breathe().await;
                 self.pace.pause(observer.now() - from);
@@ -376,7 +296,7 @@ impl<S: ClipSource> Trainer<'_, S> {
             if !more {
                 self.progress.drawn = 0;
             }
-            Ok(())
+            Ok(false)
         };
         let feeding = if features::are_kept(settings, epoch) {
             Either::Left(feed(&features, wanted, settings.batch, sender))

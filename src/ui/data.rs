@@ -14,6 +14,7 @@ use super::labels::LabelsForm;
 use super::preview::ClassPreview;
 use super::sample;
 use super::state::{AppState, ImportPhase, View};
+use super::unfinished::Unfinished;
 use super::words::{count, counted};
 use crate::dataset::catalogue::PICTURED;
 use crate::dataset::{Catalogue, ClassSummary, Warning};
@@ -44,6 +45,7 @@ pub fn DataView() -> impl IntoView {
                     </div>
                 }.into_any()
             }}
+            <Unfinished/>
             <Notice tone=Tone::Error text=Signal::derive(failed)/>
             {move || if busy.get() {
                 view! { <Importing/> }.into_any()

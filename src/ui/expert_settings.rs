@@ -7,7 +7,9 @@ use super::components::choice::Choice;
 use super::components::field::NumberField;
 use super::state::AppState;
 use super::tune_settings::{decimal, whole};
-use crate::train::settings::{ClassWeights, Metric, Optimization, Regularisation, SchedulerType, TuneSettings};
+use crate::train::settings::{
+    Checkpointing, ClassWeights, EvalStrategy, Metric, Optimization, Regularisation, SchedulerType, TuneSettings,
+};
 
 const SCHEDULES: [(&str, &str); 4] = [
     ("linear", "Falls in a line"),
@@ -16,6 +18,7 @@ const SCHEDULES: [(&str, &str); 4] = [
     ("constant", "Constant"),
 ];
 const METRICS: [(&str, &str); 3] = [("accuracy", "Accuracy"), ("loss", "Loss"), ("f1", "F1, each class the same")];
+const EVAL_STRATEGIES: [(&str, &str); 2] = [("epoch", "After each epoch"), ("steps", "After so many steps")];
 const CLASS_WEIGHTS: [(&str, &str); 2] = [("uniform", "Each clip the same"), ("balanced", "Each class the same")];
 
 #[component]
@@ -26,6 +29,8 @@ pub fn ExpertSettings() -> impl IntoView {
         move |read: fn(&Optimization) -> usize| Signal::derive(move || settings.with(|all| read(&all.optimization)));
     let share =
         move |read: fn(&Regularisation) -> f64| Signal::derive(move || settings.with(|all| read(&all.regularisation)));
+    let keeping =
+        move |read: fn(&Checkpointing) -> usize| Signal::derive(move || settings.with(|all| read(&all.checkpointing)));
     let name = move |read: fn(&TuneSettings) -> &'static str| {
         Signal::derive(move || settings.with(|settings| read(settings).to_string()))
     };
@@ -86,14 +91,25 @@ pub fn ExpertSettings() -> impl IntoView {
                     settings.regularisation.class_weights = if balanced { ClassWeights::Balanced } else { ClassWeights::Uniform };
                 })/>
         </div>
-        <h3>"The best checkpoint"</h3>
+        <h3>"Checkpoints"</h3>
         <div class="fields">
-            <Choice name="metric_for_best_model" label="Chosen by" hint="On validation clips." options=&METRICS
+            <Choice name="metric_for_best_model" label="The best is chosen by" hint="On validation clips." options=&METRICS
                 value=name(|settings| settings.selection.metric_for_best_model.name())
                 on_change=move |chosen| settings.update(|settings| {
                     settings.selection.metric_for_best_model = Metric::from_name(&chosen).unwrap_or_default();
                 })/>
-            <NumberField name="early_stopping_patience" label="Patience" hint="Ends the run after so many epochs without a new best; 0: never."
+            <Choice name="eval_strategy" label="Evaluated" hint="On validation clips, and kept each time." options=&EVAL_STRATEGIES
+                value=name(|settings| settings.checkpointing.eval_strategy.name())
+                on_change=move |chosen| settings.update(|settings| {
+                    settings.checkpointing.eval_strategy = EvalStrategy::from_name(&chosen).unwrap_or_default();
+                })/>
+            <NumberField name="eval_steps" label="Steps to the next evaluation" hint="Where steps decide."
+                value=keeping(|all| all.eval_steps) show=usize::to_string parse=whole
+                on_change=|settings, value| settings.checkpointing.eval_steps = value/>
+            <NumberField name="save_steps" label="Steps to the next checkpoint" hint="Lost at most when the page is closed; 0: after each epoch only."
+                value=keeping(|all| all.save_steps) show=usize::to_string parse=whole
+                on_change=|settings, value| settings.checkpointing.save_steps = value/>
+            <NumberField name="early_stopping_patience" label="Patience" hint="Ends the run after so many evaluations without a new best; 0: never."
                 value=Signal::derive(move || settings.with(|settings| settings.selection.early_stopping_patience))
                 show=usize::to_string parse=whole on_change=|settings, value| settings.selection.early_stopping_patience = value/>
         </div>

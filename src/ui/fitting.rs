@@ -1,17 +1,21 @@
-//! Whether a model and its training fit on this device.
+//! Whether a model and its training fit on this device, and how long a run will take.
 //!
-//! Comes in: a start and a batch. Goes out: the engine's estimate, asked once for each. Computes nothing.
+//! Comes in: a start and a batch; or all settings, once they have come to rest. Goes out: the engine's estimates. Computes
+//! nothing.
 
 use gloo_timers::callback::Timeout;
 use js_sys::Array;
 use leptos::prelude::*;
 
+use super::start_choice::refused;
 use super::state::AppState;
-use crate::protocol::{Command, Event, Fit};
-use crate::train::settings::StartFrom;
+use crate::protocol::{Command, Estimate, Event, Fit, JobId};
+use crate::train::settings::{StartFrom, TuneSettings};
 
 /// Milliseconds without a change before the engine is asked: while somebody types, each number would be a question.
 const SETTLE: u32 = 250;
+/// As much, before something is computed for an answer.
+const SETTLE_TIME: u32 = 800;
 
 #[derive(Clone, PartialEq)]
 struct Question {
@@ -26,11 +30,92 @@ struct Question {
 pub struct Fitting {
     answers: RwSignal<Vec<(Question, Option<Fit>)>>,
     timer: StoredValue<Option<Timeout>, LocalStorage>,
+    /// How long a run with the settings will take, as far as it is known.
+    pub time: RwSignal<Time>,
+    time_timer: StoredValue<Option<Timeout>, LocalStorage>,
+    /// Which job measures.
+    measuring: StoredValue<Option<JobId>>,
+    /// What could not be measured; asking again might end the engine again.
+    failed: StoredValue<Option<TuneSettings>>,
+}
+
+/// What is known of a run's length.
+#[derive(Clone, PartialEq)]
+pub enum Time {
+    Unknown,
+    Measuring,
+    Known(Estimate),
+    Failed(String),
 }
 
 impl Fitting {
     pub fn new() -> Self {
-        Self { answers: RwSignal::default(), timer: StoredValue::new_local(None) }
+        Self {
+            answers: RwSignal::default(),
+            timer: StoredValue::new_local(None),
+            time: RwSignal::new(Time::Unknown),
+            time_timer: StoredValue::new_local(None),
+            measuring: StoredValue::new(None),
+            failed: StoredValue::new(None),
+        }
+    }
+
+    /// Has the length of a run measured for as long as a view shows it, whenever one could begin and nothing that decides
+    /// it changes any more.
+    pub fn watch_time(self, state: AppState) {
+        let wanted = Memo::new(move |_| {
+            let settings = state.tuning.settings.get();
+            let folder = state.catalogue.with(|catalogue| catalogue.as_ref().map(|all| all.count()));
+            let rests = state.has_usable_data() && state.checking.get().is_none() && !state.tuning.is_running();
+            let may = rests && refused(state).is_none() && settings.problems().is_empty();
+            may.then(|| (state.engine.starts.get(), folder, settings))
+        });
+        Effect::new(move |_| {
+            self.rest(state);
+            match wanted.get() {
+                Some((_, _, settings)) => {
+                    let ask = Timeout::new(SETTLE_TIME, move || self.ask_time(state, settings));
+                    self.time_timer.set_value(Some(ask));
+                }
+                None => self.time.set(Time::Unknown),
+            }
+        });
+        on_cleanup(move || self.rest(state));
+    }
+
+    /// Measures nothing any more.
+    pub fn rest(self, state: AppState) {
+        self.time_timer.set_value(None);
+        if let Some(job) = self.measuring.get_value() {
+            self.measuring.set_value(None);
+            self.time.set(Time::Unknown);
+            state.engine.tell(Command::Cancel { job });
+        }
+    }
+
+    fn ask_time(self, state: AppState, settings: TuneSettings) {
+        if self.failed.with_value(|failed| failed.as_ref() == Some(&settings)) {
+            return;
+        }
+        self.time.set(Time::Measuring);
+        let command = Command::AskTime { settings: settings.clone() };
+        let job = state.engine.send(command, &Array::new(), move |event, _| match event {
+            Event::Estimated(estimate) => self.time.set(Time::Known(estimate)),
+            Event::Failed(sentence) => {
+                self.measuring.set_value(None);
+                self.failed.set_value(Some(settings.clone()));
+                self.time.set(Time::Failed(sentence));
+            }
+            Event::Done => {
+                self.measuring.set_value(None);
+                // The CPU would take too long to tell.
+                if self.time.with_untracked(|time| *time == Time::Measuring) {
+                    self.time.set(Time::Unknown);
+                }
+            }
+            _ => {}
+        });
+        self.measuring.set_value(Some(job));
     }
 
     /// The estimate, once it has come.

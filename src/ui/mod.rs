@@ -39,6 +39,7 @@ mod tune;
 mod tune_progress;
 mod tune_settings;
 mod tuning;
+mod unfinished;
 mod wake_lock;
 mod words;
 

@@ -3,12 +3,33 @@
 use leptos::prelude::*;
 
 use super::components::notice::{Notice, Tone};
+use super::fitting::Time;
 use super::start_choice::refused;
 use super::state::{AppState, ImportPhase, View};
 use super::tune_progress::RunProgress;
 use super::tune_settings::SettingsForm;
 use super::tuning::TunePhase;
 use super::words::counted;
+
+/// How long the run will take, once it is measured.
+#[component]
+fn TimeNeeded() -> impl IntoView {
+    let state = AppState::get();
+    state.fitting.watch_time(state);
+    let words = Signal::derive(move || match state.fitting.time.get() {
+        Time::Unknown => String::new(),
+        Time::Measuring => "Measuring how long it will take…".into(),
+        Time::Known(estimate) => estimate.words,
+        Time::Failed(sentence) => {
+            format!("How long it will take could not be measured. {sentence} A smaller batch needs less memory.")
+        }
+    });
+    let seconds = move || match state.fitting.time.get() {
+        Time::Known(estimate) => Some(estimate.seconds.to_string()),
+        _ => None,
+    };
+    view! { <p class="quiet figures" aria-live="polite" data-testid="estimate" data-seconds=seconds>{words}</p> }
+}
 
 #[component]
 pub fn TuneView() -> impl IntoView {
@@ -69,6 +90,7 @@ pub fn TuneView() -> impl IntoView {
                         })}
                         <button type="button" class="primary large" data-testid="start-tuning"
                             disabled=move || !state.has_usable_data() || has_problems() || refused(state).is_some() on:click=begin>"Fine-tune"</button>
+                        <TimeNeeded/>
                     </div>
                 }.into_any()
             }}

@@ -8,7 +8,7 @@ use super::components::progress::ProgressBar;
 use super::components::unusable::UnusableList;
 use super::pretrain_progress::{Learnt, Shown};
 use super::state::{AppState, View};
-use super::tuning::{Loss, TunePhase};
+use super::tuning::{Loss, TunePhase, run_name};
 use super::words::{brief, count, duration, magnitude, percent, size};
 use crate::drawing::chart::{Chart, Line, Unit};
 use crate::protocol::{DecodedOnDisk, StepReport};
@@ -109,7 +109,7 @@ fn Running() -> impl IntoView {
             <ProgressBar testid="progress" label="Fine-tuning"
                 share=Signal::derive(move || begun.get().then(|| curves.with(|curves| curves.progress())))/>
             <div class="row between">
-                <p class="hint">"You can go on using the page. Keep this tab open."</p>
+                <p class="hint">"You can go on using the page, or another tab. Keep this one open."</p>
                 <div class="row">
                 <button type="button" class="secondary" data-testid="pause-tuning" disabled=Signal::derive(stopping) on:click=move |_| state.tuning.pause(state, !paused.get_untracked())>
                     {Signal::derive(move || if paused.get() { "Go on" } else { "Pause" })}
@@ -141,8 +141,7 @@ fn Figures() -> impl IntoView {
     };
     let validation = move || {
         curves.with(|curves| {
-            let last = curves.epochs.iter().rev().find_map(|epoch| epoch.validation);
-            last.map_or("–".into(), |validation| percent(validation.accuracy))
+            curves.evaluations.last().map_or("–".into(), |(_, validation)| percent(validation.accuracy))
         })
     };
     let pace = move || {
@@ -167,6 +166,11 @@ fn Figures() -> impl IntoView {
             None => "–".into(),
         })
     };
+    let gpu = move || {
+        curves.with(|curves| curves.gpu_bytes).map(|bytes| {
+            view! { <div title="Reserved while it trains"><dt>"GPU memory"</dt><dd data-testid="gpu-memory">{size(bytes)}</dd></div> }
+        })
+    };
     let most_on_disk = move || {
         let limit = curves.with(|curves| curves.disk.map_or(0, |disk| disk.limit));
         (limit > 0).then(|| view! { <small>{format!(" of {}", size(limit))}</small> })
@@ -186,6 +190,7 @@ fn Figures() -> impl IntoView {
             <div title="How long the device stood still until a clip was decoded, in this epoch"><dt>"Waiting for a clip"</dt><dd data-testid="waiting">{waiting}</dd></div>
             <div title="Decoded once, and read from there in later epochs"><dt>"Clips on disk"</dt><dd><span data-testid="disk">{Signal::derive(disk)}</span>{most_on_disk}</dd></div>
             {saved}
+            {gpu}
         </dl>
     }
 }
@@ -197,9 +202,8 @@ fn Curves() -> impl IntoView {
     let loss = Memo::new(move |_| {
         curves.with(|curves| {
             let steps = |of: fn(&Loss) -> f64| curves.losses.iter().map(|loss| (loss.step as f64, of(loss))).collect();
-            let validation = curves.epochs.iter().filter_map(|epoch| {
-                Some(((epoch.epoch * curves.steps_per_epoch) as f64, f64::from(epoch.validation?.loss)))
-            });
+            let validation =
+                curves.evaluations.iter().map(|(step, evaluation)| (*step as f64, f64::from(evaluation.loss)));
             Chart {
                 title: "Loss",
                 lines: vec![
@@ -221,10 +225,9 @@ fn Curves() -> impl IntoView {
         curves.with(|curves| {
             let epochs = curves.total_steps.div_ceil(curves.steps_per_epoch.max(1));
             let train = curves.epochs.iter().map(|epoch| (epoch.epoch as f64, f64::from(epoch.train_accuracy)));
-            let validation = curves
-                .epochs
-                .iter()
-                .filter_map(|epoch| Some((epoch.epoch as f64, f64::from(epoch.validation?.accuracy))));
+            let of_epoch = |step: usize| step as f64 / curves.steps_per_epoch.max(1) as f64;
+            let validation =
+                curves.evaluations.iter().map(|(step, evaluation)| (of_epoch(*step), f64::from(evaluation.accuracy)));
             Chart {
                 title: "Accuracy",
                 lines: vec![
@@ -277,7 +280,9 @@ fn Outcome(on_again: Callback<()>) -> impl IntoView {
         curves.with(|curves| curves.best.clone()).map(|best| {
             let accuracy =
                 best.validation.map(|validation| format!(", {} on validation", percent(validation.accuracy)));
-            view! { <p>"Best checkpoint: epoch "{best.epoch}{accuracy}". It is saved in this browser."</p> }
+            let place =
+                best.name.strip_prefix(run_name(&best)).unwrap_or_default().trim_start_matches(", ").to_string();
+            view! { <p>"Best checkpoint: "{place}{accuracy}". It is saved in this browser."</p> }
         })
     };
     view! {

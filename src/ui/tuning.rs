@@ -9,19 +9,22 @@ use gloo_timers::callback::Timeout;
 use js_sys::{Array, JsString};
 use leptos::prelude::*;
 
-use super::disk_choice;
 use super::state::AppState;
+use super::{disk_choice, remember, remembered};
 use crate::dataset::direction::names_direction;
 use crate::dataset::{Catalogue, Unusable};
 use crate::model::config::ModelSize;
 use crate::protocol::{
-    CheckpointSummary, Command, DecodedOnDisk, EpochReport, Evaluation, Event, JobId, Picture, StepReport, TuneEvent,
+    CheckpointSummary, Command, DecodedOnDisk, EpochReport, Evaluation, Event, JobId, Picture, StepEvaluation,
+    StepReport, TuneEvent,
 };
 use crate::train::pretraining::settings::PretrainSettings;
 use crate::train::settings::{StartFrom, TuneSettings};
 
 /// Milliseconds between two changes of what is drawn.
 const REDRAW_EVERY: u32 = 150;
+/// Where [`Tuning::settled`] is remembered.
+const SETTLED_KEY: &str = "cliptune.settled";
 /// Weight of the past in the smoothed loss.
 const SMOOTHING: f64 = 0.9;
 
@@ -54,6 +57,8 @@ pub struct Curves {
     /// The losses as a JSON list without its closing bracket, for tests and the curious.
     pub losses_json: String,
     pub epochs: Vec<EpochReport>,
+    /// On the validation split, by the steps that were done.
+    pub evaluations: Vec<(usize, Evaluation)>,
     pub latest: Option<StepReport>,
     pub left_out: Vec<Unusable>,
     /// About the data.
@@ -64,6 +69,8 @@ pub struct Curves {
     pub disk: Option<DecodedOnDisk>,
     /// Views that are kept as the frozen part sees them, and the seconds that this saved in the last epoch.
     pub kept: Option<(usize, f64)>,
+    /// Reserved on the GPU, where one computes.
+    pub gpu_bytes: Option<u64>,
 }
 
 impl Curves {
@@ -84,9 +91,14 @@ impl Curves {
                 }
                 self.latest = Some(step);
             }
-            TuneEvent::Epoch(epoch) => self.epochs.push(epoch),
+            TuneEvent::Epoch(epoch) => {
+                let step = epoch.epoch * self.steps_per_epoch;
+                self.evaluate(step, epoch.validation);
+                self.epochs.push(epoch);
+            }
+            TuneEvent::Evaluated(StepEvaluation { step, evaluation }) => self.evaluate(step, Some(evaluation)),
             TuneEvent::Saved(checkpoint) => {
-                if checkpoint.best || self.best.is_none() {
+                if checkpoint.best || self.best.as_ref().is_none_or(|best| !best.best) {
                     self.best = Some(*checkpoint);
                 }
             }
@@ -94,8 +106,15 @@ impl Curves {
             TuneEvent::Warning(sentence) => self.warning = Some(sentence),
             TuneEvent::DecodedOnDisk(disk) => self.disk = Some(disk),
             TuneEvent::FeaturesKept { views, seconds } => self.kept = Some((views, seconds)),
+            TuneEvent::GpuMemory(bytes) => self.gpu_bytes = Some(bytes),
             TuneEvent::Tested(evaluation) => self.tested = Some(evaluation),
         }
+    }
+
+    /// What happened before a run went on is told in an order of its own.
+    fn evaluate(&mut self, step: usize, evaluation: Option<Evaluation>) {
+        let place = self.evaluations.iter().rposition(|(other, _)| *other <= step).map_or(0, |before| before + 1);
+        self.evaluations.splice(place..place, evaluation.map(|evaluation| (step, evaluation)));
     }
 
     /// 0 to 1.
@@ -135,6 +154,8 @@ pub struct Tuning {
     pub shown: RwSignal<Option<Arc<Picture>>>,
     /// What could not be taken over of an older run's settings.
     pub notice: RwSignal<Option<String>>,
+    /// The run that ended last on this page, as its user wanted: it is not offered to go on.
+    pub settled: RwSignal<Option<String>>,
     asked: Asked,
     pending: StoredValue<Vec<TuneEvent>>,
     timer: StoredValue<Option<Timeout>, LocalStorage>,
@@ -157,6 +178,7 @@ impl Tuning {
             without_labels: RwSignal::new(false),
             shown: RwSignal::new(None),
             notice: RwSignal::new(None),
+            settled: RwSignal::new(remembered(SETTLED_KEY)),
             asked,
             pending: StoredValue::new(Vec::new()),
             timer: StoredValue::new_local(None),
@@ -231,15 +253,15 @@ impl Tuning {
 
     /// Goes on with the run of a checkpoint.
     pub fn resume(self, state: AppState, checkpoint: &CheckpointSummary) {
-        let name = checkpoint.name.strip_suffix(&format!(", epoch {}", checkpoint.epoch)).unwrap_or(&checkpoint.name);
         self.run(
             state,
-            name.into(),
+            run_name(checkpoint).into(),
             Command::Resume { checkpoint: checkpoint.id.clone(), disk: disk_choice::chosen() },
         );
     }
 
     fn run(self, state: AppState, name: String, command: Command) {
+        state.fitting.rest(state);
         self.without_labels.set(matches!(command, Command::Pretrain { .. }));
         self.shown.set(None);
         self.curves.set(Curves::default());
@@ -290,12 +312,21 @@ impl Tuning {
             _ => return,
         };
         self.flush();
+        let best = self.curves.with_untracked(|curves| curves.best.clone());
+        if let (TunePhase::Finished, Some(best)) = (&phase, &best) {
+            self.settle(best.run.clone());
+        }
         self.phase.set(phase);
         state.list_checkpoints();
-        if self.without_labels.get_untracked() {
-            return;
+        if !self.without_labels.get_untracked() {
+            state.chosen_model.set(best.map(|best| best.id));
         }
-        state.chosen_model.set(self.curves.with_untracked(|curves| curves.best.as_ref().map(|best| best.id.clone())));
+    }
+
+    /// Does not offer this run to go on any more.
+    pub fn settle(self, run: String) {
+        remember(SETTLED_KEY, &run);
+        self.settled.set(Some(run));
     }
 
     fn flush(self) {
@@ -305,6 +336,13 @@ impl Tuning {
             self.curves.update(|curves| events.into_iter().for_each(|event| curves.take(event)));
         }
     }
+}
+
+/// A run's name, from a checkpoint's: `Sample, epoch 3` -> `Sample`.
+pub fn run_name(checkpoint: &CheckpointSummary) -> &str {
+    let name = checkpoint.name.as_str();
+    let place = |place: &str| place.starts_with("epoch ") || place.starts_with("step ");
+    name.rsplit_once(", ").filter(|(_, end)| place(end)).map_or(name, |(name, _)| name)
 }
 
 /// `sample` -> `Sample`.

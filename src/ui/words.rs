@@ -1,16 +1,6 @@
 //! Numbers -> the words that people read.
 
-pub use crate::dataset::words::{count, counted, duration, magnitude, percent};
-
-/// Bytes in decimal units.
-pub fn size(bytes: u64) -> String {
-    match bytes {
-        1_000_000_000.. => format!("{:.1} GB", bytes as f64 / 1e9),
-        1_000_000.. => format!("{:.1} MB", bytes as f64 / 1e6),
-        0 => "0 kB".into(),
-        _ => format!("{:.0} kB", (bytes as f64 / 1e3).max(1.0)),
-    }
-}
+pub use crate::dataset::words::{count, counted, duration, magnitude, percent, size};
 
 /// A time shorter than a minute or so, such as a clip's.
 pub fn brief(seconds: f64) -> String {

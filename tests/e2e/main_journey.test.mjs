@@ -28,13 +28,16 @@ test("a chosen folder becomes a model that names unseen clips, offline and after
 
   await t.test("fine-tuning passes 90 % on the test split while the page stays responsive", async (t) => {
     await page.go("fine-tune");
+    const expected = await page.estimate();
     await page.watchLongTasks();
     const started = Date.now();
     await page.startTuning();
     await page.tuned(15 * 60_000);
+    const took = (Date.now() - started) / 1000;
     const [longTasks, accuracy] = [await page.longTasks(), await page.testAccuracy()];
     const losses = await page.losses();
-    t.diagnostic(`${losses.length} steps in ${Math.round((Date.now() - started) / 1000)} s, test accuracy ${accuracy}`);
+    t.diagnostic(`${losses.length} steps in ${Math.round(took)} s, measured before: ${Math.round(expected)} s; test accuracy ${accuracy}`);
+    assert.ok(took < 3 * expected && expected < 3 * took, `it took ${took} s, and ${expected} s were expected`);
     t.diagnostic(`tasks over 50 ms on the page's thread: ${JSON.stringify(longTasks)}`);
     assert.ok(accuracy > 0.9, `test accuracy is ${accuracy}`);
     // Tasks are timed by the wall clock: where more programs want to run than there are cores, each takes longer.

@@ -111,6 +111,12 @@ export class CliptunePage {
     return { blocked, warnings, errors, files, all: [...blocked, ...warnings, ...errors, ...files].join("\n") };
   }
 
+  /** How many seconds the run will take, once the page has measured it. */
+  async estimate() {
+    await this.page.locator("[data-testid=estimate][data-seconds]").waitFor({ timeout: MINUTE });
+    return Number(await this.by("estimate").getAttribute("data-seconds"));
+  }
+
   async startTuning() {
     await this.go("fine-tune");
     await this.by("start-tuning").click();

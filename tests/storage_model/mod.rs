@@ -65,10 +65,21 @@ pub fn unfinished(mut checkpoint: Checkpoint, state: usize) -> Checkpoint {
         origin: checkpoint.summary.origin.clone(),
         steps_per_epoch: 1,
         progress: Progress { step: epoch, epoch, ..Progress::default() },
-        steps: vec![StepRecord { epoch: 1, loss: 0.1, accuracy: 0.5, learning_rate: 1e-3, gradient_norm: 0.3 }; epoch],
+        steps: vec![
+            StepRecord {
+                epoch: 1,
+                loss: 0.1,
+                accuracy: 0.5,
+                learning_rate: 1e-3,
+                gradient_norm: 0.3,
+                time: Some(1.7e9)
+            };
+            epoch
+        ],
         epochs: (1..=epoch)
             .map(|epoch| EpochReport { epoch, train_loss: 0.1, train_accuracy: 0.2, validation: Some(validation) })
             .collect(),
+        evaluations: Vec::new(),
         validation: Some(Outcomes::new(validation, 3, &[0, 1, 2], &[0, 0, 0])),
         test: None,
     });

@@ -1,4 +1,4 @@
-//! Fine-tuning: a new run, one that goes on, and whether either fits.
+//! Fine-tuning: a new run, one that goes on, whether either fits, and how long it will take.
 //!
 //! Comes in: settings, or a checkpoint's id. Goes out: the run's events as reports. One run at a time.
 
@@ -6,13 +6,15 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::{Engine, Outcome, sentence};
+use crate::dataset::Split;
 use crate::engine::brake::Brake;
-use crate::engine::{fit, starter, tuning};
+use crate::engine::fit::Limits;
+use crate::engine::{fit, probe, starter, tuning};
 use crate::model::config::VideoMaeConfig;
 use crate::protocol::{Event, JobId};
 use crate::storage::CheckpointStore;
 use crate::storage::checkpoint::Checkpoint;
-use crate::train::settings::{StartFrom, TuneSettings};
+use crate::train::settings::{Regularisation, StartFrom, TuneSettings};
 
 impl Engine {
     pub(super) async fn tune(&self, job: JobId, run: Run<'_>, disk: u64, brake: Rc<Brake>) -> Outcome {
@@ -60,11 +62,49 @@ impl Engine {
         fit::estimate(config, batch, self.limits.get()).refusal.map_or(Ok(()), Err)
     }
 
+    pub(super) async fn ask_time(&self, job: JobId, settings: &TuneSettings) -> Outcome {
+        let (folder, device) = (self.folder()?, self.device()?);
+        let mut config = self.config_of(&settings.start).await?;
+        self.refuse_what_does_not_fit(&config, Some(settings.batch))?;
+        config.set_labels(&folder.catalogue.labels());
+        let TuneSettings { start, batch, clip_seconds, regularisation, .. } = settings.clone();
+        let what = Measurable { start, batch, clip_seconds, regularisation, import: self.imports.get() };
+        let known = self.measured.borrow().as_ref().filter(|(other, _)| *other == what).map(|(_, measured)| *measured);
+        let measured = match known {
+            Some(measured) => measured,
+            // Both would measure each other.
+            None if self.tuning.get() => return Ok(()),
+            None => {
+                let on_gpu = matches!(self.limits.get(), Limits::Gpu { .. });
+                let measured = probe::measure(settings, &config, &folder, &device, on_gpu).await.map_err(sentence)?;
+                *self.measured.borrow_mut() = Some((what, measured));
+                measured
+            }
+        };
+        if let Some(measured) = measured {
+            let folder = folder.usable();
+            let [train, validation] = [Split::Train, Split::Validation].map(|split| folder.examples().of(split).len());
+            self.report(job, Event::Estimated(measured.estimate(settings, train, validation)));
+        }
+        Ok(())
+    }
+
     pub(super) async fn ask_fit(&self, job: JobId, start: &StartFrom, batch: usize) -> Outcome {
         let config = self.config_of(start).await?;
         self.report(job, Event::Fit(fit::estimate(&config, Some(batch), self.limits.get())));
         Ok(())
     }
+}
+
+/// What a measurement holds for.
+#[derive(Clone, PartialEq)]
+pub(super) struct Measurable {
+    start: StartFrom,
+    batch: usize,
+    clip_seconds: f64,
+    regularisation: Regularisation,
+    /// Which import of a folder.
+    import: usize,
 }
 
 /// What a fine-tuning job runs.

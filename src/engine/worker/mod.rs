@@ -25,13 +25,14 @@ use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
 
-use self::fine_tuning::Run;
+use self::fine_tuning::{Measurable, Run};
 use super::brake::Brake;
 use super::contents::Contents;
 use super::device;
 use super::fit::Limits;
 use super::folder::Folder;
 use super::loaded::LoadedModel;
+use super::probe::Measured;
 use super::review::Review;
 use crate::protocol::{Command, Event, JobId, Report, Request, USUAL_DISK};
 use crate::storage::CheckpointStore;
@@ -76,6 +77,8 @@ struct Engine {
     disk: Rc<DiskCache>,
     running: RefCell<HashMap<JobId, Running>>,
     tuning: Cell<bool>,
+    /// What the last measurement told, and what it holds for; none where it is too much for the CPU.
+    measured: RefCell<Option<(Measurable, Option<Measured>)>>,
     /// The model that classified last, with its loader: the next clip is likely for the same one.
     loaded: RefCell<Option<(String, Rc<(LoadedModel, ClipLoader)>)>>,
     /// The last files that were classified, by number, each with its model's id.
@@ -103,6 +106,7 @@ impl Engine {
             disk: Rc::new(DiskCache::new(USUAL_DISK)),
             running: RefCell::default(),
             tuning: Cell::new(false),
+            measured: RefCell::default(),
             loaded: RefCell::default(),
             classified: RefCell::default(),
             review: RefCell::default(),
@@ -210,6 +214,7 @@ impl Engine {
             Command::NoteRun { run, note } => self.note_run(&run, &note).await,
             Command::ExportRun { run, file } => self.export_run(job, &run, file).await,
             Command::RunSettings { run } => self.run_settings(job, &run).await,
+            Command::AskTime { settings } => self.ask_time(job, &settings).await,
             Command::Evaluate { checkpoint, splits, views } => self.evaluate(job, &checkpoint, &splits, views).await,
             Command::ShowClips { clips } => self.show_clips(job, &clips).await,
             Command::ExportReport => self.export_report(job),

@@ -132,8 +132,7 @@ fn curves(page: &mut Markup, record: &RunRecord) {
     };
     let of_epochs = |value: fn(f32, f32) -> f32| -> Vec<(f64, f64)> {
         let epochs = record.epochs.iter().map(|report| {
-            let step = (report.epoch * record.steps_per_epoch).min(record.steps.len());
-            (step as f64, f64::from(value(report.train_loss, report.train_accuracy)))
+            (record.steps_until(report.epoch) as f64, f64::from(value(report.train_loss, report.train_accuracy)))
         });
         epochs.collect()
     };

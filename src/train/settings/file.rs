@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::TuneSettings;
 
 /// Settings that hold others by name.
-const GROUPS: [&str; 4] = ["colour_jitter", "optimization", "regularisation", "selection"];
+const GROUPS: [&str; 5] = ["colour_jitter", "optimization", "regularisation", "selection", "checkpointing"];
 
 /// Why a text is no settings file; a sentence.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -2,6 +2,7 @@
 //!
 //! Comes in: what the page or the command line was given. Goes out: [`TuneSettings`], checked. Never reads a file.
 
+mod checkpointing;
 mod file;
 mod lora;
 mod optimization;
@@ -11,6 +12,7 @@ mod strategy;
 
 use serde::{Deserialize, Serialize};
 
+pub use checkpointing::{Checkpointing, EvalStrategy};
 pub use file::SettingsFileError;
 pub use lora::{Lora, Target, Targets};
 pub use optimization::{Optimization, SchedulerType};
@@ -77,6 +79,8 @@ pub struct TuneSettings {
     pub regularisation: Regularisation,
     #[serde(default)]
     pub selection: Selection,
+    #[serde(default)]
+    pub checkpointing: Checkpointing,
 }
 
 /// What is wrong, field by field: the field's name and a sentence.
@@ -134,6 +138,7 @@ impl TuneSettings {
             optimization: Optimization::default(),
             regularisation: Regularisation::default(),
             selection: Selection::default(),
+            checkpointing: Checkpointing::default(),
         }
     }
 
@@ -206,6 +211,7 @@ impl TuneSettings {
         self.optimization.check(&mut problems);
         self.regularisation.check(&mut problems);
         self.selection.check(&mut problems);
+        self.checkpointing.check(&mut problems);
         problems.0.extend(augmentation::problems(self.short_sides, &self.colour_jitter));
         problems.0
     }
@@ -219,7 +225,7 @@ mod tests {
     fn settings_from_before_a_setting_was_one_read_as_they_ran() {
         let defaults = TuneSettings::for_size(ModelSize::Micro);
         let mut json = serde_json::to_value(&defaults).unwrap();
-        let later = ["strategy", "frozen_views", "optimization", "regularisation", "selection"];
+        let later = ["strategy", "frozen_views", "optimization", "regularisation", "selection", "checkpointing"];
         for added in ["unmirrored", "short_sides", "colour_jitter"].into_iter().chain(later) {
             json.as_object_mut().unwrap().remove(added).unwrap();
         }
@@ -240,6 +246,10 @@ mod tests {
         for (name, kind) in SchedulerType::ALL {
             assert_eq!(serde_json::to_value(kind).unwrap(), name);
             assert_eq!((SchedulerType::from_name(name), kind.name()), (Some(kind), name));
+        }
+        for (name, strategy) in EvalStrategy::ALL {
+            assert_eq!(serde_json::to_value(strategy).unwrap(), name);
+            assert_eq!((EvalStrategy::from_name(name), strategy.name()), (Some(strategy), name));
         }
         for (name, metric) in Metric::ALL {
             assert_eq!(serde_json::to_value(metric).unwrap(), name);
@@ -278,11 +288,13 @@ mod tests {
             token_keep: 0.0,
         };
         let selection = Selection { early_stopping_patience: 1001, ..Selection::default() };
-        let bad = TuneSettings { optimization, regularisation, selection, ..good };
+        let checkpointing = Checkpointing { eval_steps: 0, save_steps: 1_000_001, ..Checkpointing::default() };
+        let bad = TuneSettings { optimization, regularisation, selection, checkpointing, ..good };
         let fields: Vec<&str> = bad.problems().into_iter().map(|(field, _)| field).collect();
         let of_optimization = ["adam_beta1", "adam_beta2", "adam_epsilon", "layer_decay", "warmup_steps"];
         let of_others = ["label_smoothing_factor", "fc_drop_rate", "drop_path", "mixup", "cutmix", "token_keep"];
-        assert_eq!(fields, [of_optimization.as_slice(), &of_others, &["early_stopping_patience"]].concat());
+        let of_keeping = ["early_stopping_patience", "eval_steps", "save_steps"];
+        assert_eq!(fields, [of_optimization.as_slice(), &of_others, &of_keeping].concat());
     }
 
     #[test]
