@@ -416,6 +416,12 @@ fn runs_are_laid_over_one_another_with_what_they_reached_and_in_what_they_differ
     let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
     assert_eq!(names, ["My model (2)", "My model"], "the newest first, and told apart");
     assert_eq!(runs[1].record.steps, finished().record.unwrap().steps);
+    // Of four steps a second apart the user held the run for ten minutes after the second.
+    let mut held = runs[1].clone();
+    for (step, time) in held.record.steps.iter_mut().zip([0.0, 1.0, 601.0, 602.0]) {
+        step.time = Some(1.7e9 + time);
+    }
+    assert_eq!(held.seconds(), Some(2.0));
 
     let ids: Vec<String> = runs.iter().map(|run| run.id.clone()).collect();
     let html = runs::comparison(&runs, &ids, Along::Steps);

@@ -11,7 +11,7 @@ use crate::drawing::markup::Markup;
 use crate::export::facts;
 use crate::export::history::{Logged, history};
 use crate::export::report::table;
-use crate::protocol::{Along, EpochReport, Evaluation};
+use crate::protocol::{Along, Evaluation};
 use crate::train::record::RunRecord;
 
 /// The style sheet's colours, in the runs' order.
@@ -119,8 +119,7 @@ fn of_validations(record: &RunRecord, of: fn(&Evaluation) -> f32) -> Vec<(usize,
 }
 
 fn of_epochs(record: &RunRecord) -> Vec<(usize, f64)> {
-    let step = |report: &EpochReport| (report.epoch * record.steps_per_epoch).min(record.steps.len());
-    record.epochs.iter().map(|report| (step(report), f64::from(report.train_accuracy))).collect()
+    record.epochs.iter().map(|report| (record.steps_until(report.epoch), f64::from(report.train_accuracy))).collect()
 }
 
 fn smoothed(record: &RunRecord) -> Vec<(usize, f64)> {

@@ -26,6 +26,9 @@ pub const MOST_COMPARED: usize = 6;
 /// So many are compared where nobody has chosen.
 const USUALLY_COMPARED: usize = 3;
 
+/// So many times the usual a step may take: its epoch's validation is in it.
+const LONGEST_STEP: f64 = 50.0;
+
 /// One run, as far as its newest checkpoint tells it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
@@ -51,9 +54,15 @@ impl Run {
         finite.max_by(|(epoch, one), (later, other)| one.compare(other).then(later.total_cmp(epoch)))
     }
 
-    /// How long it took, without pauses; none where nobody looked at the clock.
+    /// How long it took, from its first step to its last; none where nobody looked at the clock. Where more than a minute
+    /// and many times the usual lies between two steps, the run was held or left meanwhile.
     pub fn seconds(&self) -> Option<f64> {
-        None
+        let times: Vec<f64> = self.record.steps.iter().filter_map(|step| step.time).collect();
+        let mut pauses: Vec<f64> = times.iter().zip(times.iter().skip(1)).map(|(one, next)| next - one).collect();
+        pauses.sort_by(f64::total_cmp);
+        let usual = pauses.get(pauses.len() / 2)?;
+        let longest = (LONGEST_STEP * usual).max(60.0);
+        Some(pauses.iter().filter(|pause| **pause < longest).sum())
     }
 
     pub fn test(&self) -> Option<Evaluation> {
