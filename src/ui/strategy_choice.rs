@@ -19,7 +19,7 @@ const KINDS: [(&str, &str); 5] = [
     ("freeze", "The head alone"),
     ("freeze_unfreeze", "The head first, then all"),
     ("unfreeze_milestones", "The head, then the last layers, then all"),
-    ("lora", "The head, and small factors beside the rest (LoRA)"),
+    ("lora", "The head, and adapters (LoRA)"),
 ];
 const TARGETS: [(&str, &str); 4] = [
     ("query,value", "Query and value"),

@@ -178,7 +178,7 @@ fn Figures() -> impl IntoView {
     let saved = move || {
         curves.with(|curves| curves.kept).map(|(views, seconds)| view! {
             <div title="What the frozen part makes of a clip is computed once and kept"><dt>"Saved an epoch"</dt>
-                <dd><span data-testid="saved">{brief(seconds)}</span><small>{format!(" by {} kept views", count(views))}</small></dd></div>
+                <dd><span data-testid="saved">{brief(seconds)}</span><small>{format!(" by {} views", count(views))}</small></dd></div>
         })
     };
     view! {
