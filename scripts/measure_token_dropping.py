@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Speed and accuracy of training on a share of the tokens, as a Markdown table.
+"""Speed and accuracy of training on a share of the tokens, as a Markdown table (docs/token-dropping.md).
 
 usage: CLIPTUNE=path/to/cliptune scripts/measure_token_dropping.py FOLDER [options of `cliptune tune`]
 Every share is trained from the same seed; the time of a clip is the median of what the run itself tells. The accuracy is
-that of the test clips, or of the validation's where there are none.
+that of the test clips, or of the validation's; a dash where no clips are held out.
 """
 
 import json
@@ -26,8 +26,9 @@ def run(share, arguments):
         seconds = time.monotonic() - start
     computing = [float(each) for each in re.findall(r"\((\d+\.?\d*) ms a clip computing", done.stderr)]
     best = json.loads(done.stdout)
-    evaluation = best["test"] or best["validation"] or {"accuracy": float("nan")}
-    return sorted(computing)[len(computing) // 2], seconds, evaluation["accuracy"]
+    evaluation = best["test"] or best["validation"]
+    accuracy = f"{evaluation['accuracy']:.1%}" if evaluation else "–"
+    return sorted(computing)[len(computing) // 2], seconds, accuracy
 
 
 print("| share of the tokens | computing a clip | of all tokens' | whole run | accuracy |")
@@ -36,4 +37,4 @@ whole = None
 for share in SHARES:
     computing, seconds, accuracy = run(share, sys.argv[1:])
     whole = whole or computing
-    print(f"| {share} | {computing:.1f} ms | {computing / whole:.0%} | {seconds:.0f} s | {accuracy:.1%} |", flush=True)
+    print(f"| {share} | {computing:.1f} ms | {computing / whole:.0%} | {seconds:.0f} s | {accuracy} |", flush=True)
