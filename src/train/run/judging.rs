@@ -93,7 +93,7 @@ impl<S: ClipSource> Trainer<'_, S> {
     /// The model as it is, on the validation split.
     async fn validate<O: Observer>(&self, observer: &mut O) -> Result<Option<Outcomes>, TuneError> {
         let (model, device) = (self.model.valid(), self.run.device.clone().without_autodiff());
-        let features = features::are_kept(self.run.settings, self.progress.epoch).then(|| Features {
+        let features = features::are_kept(self.run.settings, self.progress.epoch).then_some(Features {
             source: self.run.source,
             model: &model,
             kept: self.run.kept,
