@@ -3,8 +3,9 @@
 //! Comes in: a [`ClipSource`] and which views of which videos are wanted. Goes out: [`Batch`]es through a bounded
 //! channel. A video that cannot be decoded is reported and left out; it never ends the feed.
 
-use futures_channel::mpsc::Sender;
+use futures_channel::mpsc::{Receiver, Sender};
 use futures_util::{SinkExt, StreamExt, stream};
+use rand::RngExt;
 
 use crate::dataset::Unusable;
 use crate::video::clip::{Clip, View};
@@ -43,6 +44,44 @@ const CLIPS_AT_A_TIME: usize = 6;
 
 /// Batches that wait in the channel.
 pub const BATCHES_AHEAD: usize = 2;
+
+/// The batches of one optimizer step, and what they were drawn from.
+#[derive(Debug, Default)]
+pub struct StepBatches {
+    /// None of them empty; fewer than were asked for where the feed ends.
+    pub batches: Vec<Batch>,
+    /// As the batches have them.
+    pub left_out: Vec<Unusable>,
+    pub repeating: Vec<usize>,
+    pub drawn: usize,
+    /// Nothing follows.
+    pub last: bool,
+}
+
+/// Waits for `count` batches that have clips.
+pub async fn gather(feed: &mut Receiver<Batch>, count: usize) -> StepBatches {
+    let mut gathered = StepBatches::default();
+    while gathered.batches.len() < count {
+        let Some(mut batch) = feed.next().await else {
+            gathered.last = true;
+            break;
+        };
+        gathered.left_out.append(&mut batch.left_out);
+        gathered.repeating.append(&mut batch.repeating);
+        gathered.drawn += batch.drawn;
+        if !batch.labels.is_empty() {
+            gathered.batches.push(batch);
+        }
+    }
+    gathered
+}
+
+/// In an order drawn from `random`: Fisher and Yates' shuffle.
+pub fn shuffle<T>(order: &mut [T], random: &mut impl RngExt) {
+    for last in (1..order.len()).rev() {
+        order.swap(last, random.random_range(0..=last));
+    }
+}
 
 /// Decodes `wanted` in order into batches of `size`; ends when all is sent or nobody listens any more.
 pub async fn feed<S: ClipSource>(source: &S, wanted: Vec<(Example, View)>, size: usize, mut batches: Sender<Batch>) {

@@ -12,7 +12,6 @@ use std::collections::BTreeSet;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use futures_channel::mpsc;
-use futures_util::StreamExt;
 use futures_util::future::{self, Either};
 use judging::early_end;
 pub use observer::{Best, Moment, Observer, Occasion, Resumption, TuneError};
@@ -22,7 +21,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 use super::evaluate::{count_right, evaluate, read, upload};
 use super::features::{self, Features, Saving};
-use super::feed::{BATCHES_AHEAD, Batch, ClipSource, Example, feed};
+use super::feed::{BATCHES_AHEAD, Batch, ClipSource, Example, feed, gather, shuffle};
 use super::kept_features::KeptFeatures;
 use super::mixing::Mix;
 use super::objective::Objective;
@@ -182,10 +181,7 @@ impl<S: ClipSource> Run<'_, S> {
         let mut random = ChaCha8Rng::seed_from_u64(self.settings.seed);
         random.set_stream(epoch as u64);
         let mut order = self.examples.train.clone();
-        // Fisher and Yates' shuffle.
-        for last in (1..order.len()).rev() {
-            order.swap(last, random.random_range(0..=last));
-        }
+        shuffle(&mut order, &mut random);
         let round = features::are_kept(self.settings, epoch).then(|| (epoch - 1) % self.settings.frozen_views.max(1));
         let mut view = |example: Example| {
             let class = self.classes.get(example.label).map_or("", String::as_str);
@@ -259,27 +255,17 @@ impl<S: ClipSource> Trainer<'_, S> {
         let consume = async move {
             let mut more = true;
             while more && !observer.should_stop() && !self.is_over() && !self.is_out_of_patience() {
-                let mut step_batches: Vec<Batch> = Vec::with_capacity(settings.accumulation);
                 let from = observer.now();
-                while step_batches.len() < settings.accumulation {
-                    let Some(mut batch) = batches.next().await else {
-                        more = false;
-                        break;
-                    };
-                    for unusable in std::mem::take(&mut batch.left_out) {
-                        observer.event(TuneEvent::LeftOut(unusable));
-                    }
-                    self.repeating.extend(std::mem::take(&mut batch.repeating));
-                    self.progress.drawn += batch.drawn;
-                    if !batch.labels.is_empty() {
-                        step_batches.push(batch);
-                    }
-                }
-                if step_batches.is_empty() {
+                let gathered = gather(&mut batches, settings.accumulation).await;
+                let waiting = observer.now() - from;
+                gathered.left_out.into_iter().for_each(|unusable| observer.event(TuneEvent::LeftOut(unusable)));
+                self.repeating.extend(gathered.repeating);
+                self.progress.drawn += gathered.drawn;
+                more = !gathered.last;
+                if gathered.batches.is_empty() {
                     continue;
                 }
-                let waiting = observer.now() - from;
-                self.step(epoch, step_batches, waiting, observer).await?;
+                self.step(epoch, gathered.batches, waiting, observer).await?;
                 if self.progress.drawn < all && !self.is_over() {
                     if self.is_to_be_evaluated() {
                         return Ok(true);

@@ -7,7 +7,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use futures_channel::mpsc;
-use futures_util::{StreamExt, future};
+use futures_util::future;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -17,7 +17,7 @@ use super::settings::{BETAS, PretrainSettings};
 use crate::model::masking::{MaskingError, TubeMasking};
 use crate::model::pretraining::PretrainingModel;
 use crate::train::evaluate::{read, upload};
-use crate::train::feed::{BATCHES_AHEAD, Batch, ClipSource, Example, feed};
+use crate::train::feed::{BATCHES_AHEAD, Batch, ClipSource, Example, feed, gather, shuffle};
 use crate::train::optimizer::{AdamW, GradientSum};
 use crate::train::pace::{Pace, Spent};
 use crate::train::record::Progress;
@@ -141,10 +141,7 @@ impl<S: ClipSource> Run<'_, S> {
         let mut random = ChaCha8Rng::seed_from_u64(self.settings.seed);
         random.set_stream(epoch as u64);
         let mut order = self.videos.to_vec();
-        // Fisher and Yates' shuffle.
-        for last in (1..order.len()).rev() {
-            order.swap(last, random.random_range(0..=last));
-        }
+        shuffle(&mut order, &mut random);
         let augmentation = self.settings.augmentation();
         // No label is ever looked at; the feed's batches have one.
         let wanted = order.into_iter().map(|video| Example { video, label: 0 });
@@ -186,25 +183,15 @@ impl<S: ClipSource> Trainer<'_, S> {
             let mut more = true;
             while more && !observer.should_stop() {
                 let from = observer.now();
-                let mut step_batches: Vec<Batch> = Vec::with_capacity(settings.accumulation);
-                while step_batches.len() < settings.accumulation {
-                    let Some(mut batch) = batches.next().await else {
-                        more = false;
-                        break;
-                    };
-                    for unusable in std::mem::take(&mut batch.left_out) {
-                        observer.event(PretrainEvent::LeftOut(unusable));
-                    }
-                    self.progress.drawn += batch.drawn;
-                    if !batch.labels.is_empty() {
-                        step_batches.push(batch);
-                    }
-                }
-                if step_batches.is_empty() {
+                let gathered = gather(&mut batches, settings.accumulation).await;
+                let waiting = observer.now() - from;
+                gathered.left_out.into_iter().for_each(|unusable| observer.event(PretrainEvent::LeftOut(unusable)));
+                self.progress.drawn += gathered.drawn;
+                more = !gathered.last;
+                if gathered.batches.is_empty() {
                     continue;
                 }
-                let waiting = observer.now() - from;
-                self.step(epoch, step_batches, waiting, observer).await?;
+                self.step(epoch, gathered.batches, waiting, observer).await?;
                 let from = observer.now();
                 observer.breathe().await;
                 self.pace.pause(observer.now() - from);
