@@ -277,11 +277,12 @@ fn no_more_steps_are_ever_unkept_than_the_settings_say_and_what_keeps_them_is_go
 fn the_best_of_a_run_may_lie_in_the_middle_of_an_epoch() {
     let clips = small_folder([3, 1, 1]);
     let (data, store) = (runs::import(clips.path()), Store::new());
-    tune(&by_steps(), &data, &store.store, after_step(5)).0.unwrap();
-    let between = store.list().into_iter().find(|summary| summary.name.ends_with("step 3")).unwrap();
+    let evaluated = |event: &TuneEvent| matches!(event, TuneEvent::Saved(saved) if saved.name.ends_with("step 3"));
+    tune(&by_steps(), &data, &store.store, evaluated).0.unwrap();
+    let between = store.list().remove(0);
+    assert!(between.name.ends_with("step 3") && between.resumable);
     praise(&store, &between.id);
-    let half = store.list().into_iter().find(|summary| summary.resumable).unwrap();
-    let (best, events) = resume(&half.id, &data, &store.store, to_the_end);
+    let (best, events) = resume(&between.id, &data, &store.store, to_the_end);
     assert_eq!(best.unwrap(), between.id);
     assert_eq!(store.load(&between.id).summary.test, tested(&events));
 }
