@@ -1,8 +1,8 @@
 //! The engine's jobs: import, preview, tune, evaluate, classify, and keeping checkpoints.
 //!
 //! Comes in: [`crate::protocol::Command`]s with file handles. Goes out: [`crate::protocol::Event`]s. The jobs are plain
-//! Rust over a [`crate::storage::CheckpointStore`]; `worker.rs` speaks to the page and `bin/cliptune.rs` to a terminal.
-//! Owns the device, the decoders and the models; never draws.
+//! Rust over a [`crate::storage::CheckpointStore`]; `worker/` speaks to the page and `bin/cliptune.rs` to a terminal.
+//! Owns the device, the decoders and the models; never touches the page.
 
 pub mod ahead;
 pub mod attention_map;

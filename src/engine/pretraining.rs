@@ -35,7 +35,7 @@ use crate::train::pretraining::events::{PretrainEpoch, PretrainEvent};
 use crate::train::pretraining::reconstruction::reconstruct;
 use crate::train::pretraining::run::{self, Moment, Observer, PretrainError, Run};
 use crate::train::pretraining::settings::PretrainSettings;
-use crate::train::record::{self, Manifest, Progress, RunRecord, StepRecord};
+use crate::train::record::{Manifest, RunRecord, StepRecord};
 use crate::train::run::TuneError;
 use crate::train::settings::StartFrom;
 use crate::video::clip::{Clip, ClipLoader, ClipShape, View};
@@ -82,20 +82,8 @@ pub async fn pretrain<Store: CheckpointStore>(
     let loader = ClipLoader::with_disk(shape, settings.clip_seconds, place.disk.clone());
     let source = FolderVideos { contents: place.folder.contents(), paths, loader };
     let (masking_settings, tuning_settings) = settings.recorded();
-    let record = RunRecord {
-        format: record::FORMAT,
-        settings: tuning_settings,
-        pretraining: Some(masking_settings),
-        data: Manifest::unlabelled(&source.paths),
-        origin,
-        steps_per_epoch: run::steps_per_epoch(settings, numbers.len()),
-        progress: Progress::default(),
-        steps: Vec::new(),
-        epochs: Vec::new(),
-        evaluations: Vec::new(),
-        validation: None,
-        test: None,
-    };
+    let (data, steps) = (Manifest::unlabelled(&source.paths), run::steps_per_epoch(settings, numbers.len()));
+    let record = RunRecord::begun(tuning_settings, Some(masking_settings), data, origin, steps);
     let run_id = format!("run-{:.0}", clock::seconds() * 1e3);
     let mut keeper = Keeper {
         id: format!("{run_id}-pretrained"),

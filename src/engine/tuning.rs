@@ -28,7 +28,7 @@ use crate::tensors::{NumberFormat, TensorFiles};
 use crate::train::kept_features::KeptFeatures;
 use crate::train::lora;
 use crate::train::optimizer::AdamW;
-use crate::train::record::{self, Manifest, Outcomes, Progress, RunRecord, StepRecord};
+use crate::train::record::{Manifest, Outcomes, Progress, RunRecord, StepRecord};
 use crate::train::run::{self, Best, Moment, Observer, Occasion, Resumption, Run, TuneError, steps_per_epoch};
 use crate::train::settings::{StartFrom, Strategy, TuneSettings};
 use crate::video::clip::ClipLoader;
@@ -107,20 +107,7 @@ pub async fn tune<Store: CheckpointStore>(
         _ => loaded,
     };
     let clips = data.count(crate::dataset::Split::Train);
-    let record = RunRecord {
-        format: record::FORMAT,
-        settings: settings.clone(),
-        pretraining: None,
-        data,
-        origin,
-        steps_per_epoch: steps_per_epoch(settings, clips),
-        progress: Progress::default(),
-        steps: Vec::new(),
-        epochs: Vec::new(),
-        evaluations: Vec::new(),
-        validation: None,
-        test: None,
-    };
+    let record = RunRecord::begun(settings.clone(), None, data, origin, steps_per_epoch(settings, clips));
     let run_id = format!("run-{:.0}", clock::seconds() * 1e3);
     go(place, loaded, record, run_id, Kept::default(), None, report).await
 }

@@ -43,6 +43,30 @@ pub struct RunRecord {
 }
 
 impl RunRecord {
+    /// Of a run that is about to begin.
+    pub fn begun(
+        settings: TuneSettings,
+        pretraining: Option<Masking>,
+        data: Manifest,
+        origin: Origin,
+        steps_per_epoch: usize,
+    ) -> Self {
+        Self {
+            format: FORMAT,
+            settings,
+            pretraining,
+            data,
+            origin,
+            steps_per_epoch,
+            progress: Progress::default(),
+            steps: Vec::new(),
+            epochs: Vec::new(),
+            evaluations: Vec::new(),
+            validation: None,
+            test: None,
+        }
+    }
+
     /// Optimizer steps that were done when this epoch was over, or so far. An epoch of which not all files can be read has
     /// fewer steps than others.
     pub fn steps_until(&self, epoch: usize) -> usize {

@@ -63,11 +63,11 @@ pub fn StrategyChoice() -> impl IntoView {
                 }/>
             {move || lora.get().then(|| view! {
                 <NumberField name="lora_rank" label="Rank" hint="How many directions each factor can learn; 8 is usual."
-                    value=Signal::derive(move || settings.with(|settings| milestone(settings, 0)))
-                    show=usize::to_string parse=whole on_change=|settings, value| set_milestone(settings, 0, value)/>
+                    value=Signal::derive(move || settings.with(|settings| number(settings, 0)))
+                    show=usize::to_string parse=whole on_change=|settings, value| set_number(settings, 0, value)/>
                 <NumberField name="lora_alpha" label="Alpha" hint="What the factors count; twice the rank is usual."
-                    value=Signal::derive(move || settings.with(|settings| milestone(settings, 1)))
-                    show=usize::to_string parse=whole on_change=|settings, value| set_milestone(settings, 1, value)/>
+                    value=Signal::derive(move || settings.with(|settings| number(settings, 1)))
+                    show=usize::to_string parse=whole on_change=|settings, value| set_number(settings, 1, value)/>
                 <Choice name="lora_targets" label="Beside" hint="The matrices of each layer that get factors." options=&TARGETS
                     value=Signal::derive(move || settings.with(|settings| match settings.strategy {
                         Strategy::Lora(lora) => lora.targets.names(),
@@ -81,19 +81,19 @@ pub fn StrategyChoice() -> impl IntoView {
             })}
             {move || head_first.get().then(|| view! {
                 <NumberField name="unfreeze_epoch" label="Epochs with the head alone" hint="After them all of it is trained."
-                    value=Signal::derive(move || settings.with(|settings| milestone(settings, 0)))
-                    show=usize::to_string parse=whole on_change=|settings, value| set_milestone(settings, 0, value)/>
+                    value=Signal::derive(move || settings.with(|settings| number(settings, 0)))
+                    show=usize::to_string parse=whole on_change=|settings, value| set_number(settings, 0, value)/>
             })}
             {move || milestones.get().then(|| view! {
                 <NumberField name="first_milestone" label="Epochs with the head alone" hint="After them the last layers are trained, too."
-                    value=Signal::derive(move || settings.with(|settings| milestone(settings, 0)))
-                    show=usize::to_string parse=whole on_change=|settings, value| set_milestone(settings, 0, value)/>
+                    value=Signal::derive(move || settings.with(|settings| number(settings, 0)))
+                    show=usize::to_string parse=whole on_change=|settings, value| set_number(settings, 0, value)/>
                 <NumberField name="second_milestone" label="Epochs until all is trained" hint="Counted from the beginning."
-                    value=Signal::derive(move || settings.with(|settings| milestone(settings, 1)))
-                    show=usize::to_string parse=whole on_change=|settings, value| set_milestone(settings, 1, value)/>
+                    value=Signal::derive(move || settings.with(|settings| number(settings, 1)))
+                    show=usize::to_string parse=whole on_change=|settings, value| set_number(settings, 1, value)/>
                 <NumberField name="unfrozen_layers" label="Last layers" hint="How many of them are trained in between."
-                    value=Signal::derive(move || settings.with(|settings| milestone(settings, 2)))
-                    show=usize::to_string parse=whole on_change=|settings, value| set_milestone(settings, 2, value)/>
+                    value=Signal::derive(move || settings.with(|settings| number(settings, 2)))
+                    show=usize::to_string parse=whole on_change=|settings, value| set_number(settings, 2, value)/>
             })}
             {move || freezes.get().then(|| view! {
                 <NumberField name="frozen_views" label="Views while frozen" hint="Each is decoded and computed once; more of them show the head more, and take as much longer at first."
@@ -156,7 +156,7 @@ fn of_kind(kind: &str, settings: &TuneSettings) -> Strategy {
 }
 
 /// The strategy's numbers in order; 0 where it has none there.
-fn milestone(settings: &TuneSettings, place: usize) -> usize {
+fn number(settings: &TuneSettings, place: usize) -> usize {
     let numbers = match settings.strategy {
         Strategy::NoFreeze | Strategy::Freeze => [0; 3],
         Strategy::FreezeUnfreeze(epoch) => [epoch, 0, 0],
@@ -166,7 +166,7 @@ fn milestone(settings: &TuneSettings, place: usize) -> usize {
     numbers.get(place).copied().unwrap_or_default()
 }
 
-fn set_milestone(settings: &mut TuneSettings, place: usize, value: usize) {
+fn set_number(settings: &mut TuneSettings, place: usize, value: usize) {
     match (&mut settings.strategy, place) {
         (Strategy::Lora(Lora { rank: number, .. }), 0)
         | (Strategy::Lora(Lora { alpha: number, .. }), 1)

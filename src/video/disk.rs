@@ -1,4 +1,4 @@
-//! Decoded frames and clips on disk, for as long as the program runs.
+//! Decoded frames and clips, and what a frozen backbone made of them, on disk for as long as the program runs.
 //!
 //! Comes in: a key, what the bytes are, and the bytes. Goes out: the same, read in parts. Never holds more than its limit,
 //! and never drops one for another: an epoch asks for everything once, so what is dropped would be asked for before what
