@@ -127,7 +127,7 @@ export class CliptunePage {
     await this.page.waitForFunction(
       (steps) => JSON.parse(document.querySelector("[data-testid=step-loss]")?.dataset.losses ?? "[]").length >= steps,
       steps,
-      { timeout, polling: 200 },
+      { timeout, polling: 20 },
     );
   }
 
