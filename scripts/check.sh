@@ -2,5 +2,5 @@
 # Formatting and lints: style first, since it takes a second.
 source "$(dirname "$0")/environment.sh"
 cd "$ROOT"
-native cargo fmt --check
-native cargo clippy --quiet --locked -- -D warnings
+native cargo fmt --all --check
+native cargo clippy --workspace --quiet --locked -- -D warnings

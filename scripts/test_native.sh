@@ -2,4 +2,4 @@
 # Every test that needs no browser, the command line included.
 source "$(dirname "$0")/environment.sh"
 cd "$ROOT"
-native cargo test --locked "$@"
+native cargo test --workspace --locked "$@"

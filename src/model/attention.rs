@@ -5,6 +5,7 @@
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, activation::softmax};
+use cliptune_kernels as kernels;
 
 use super::config::VideoMaeConfig;
 
@@ -37,11 +38,22 @@ impl Attention {
 
     /// [B, N, D] -> [B, N, D]: softmax(Q K^T / sqrt(D / heads)) V, scaled after the product as transformers does.
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        let [batch, count, width] = tokens.dims();
-        let probabilities = self.probability_dropout.forward(self.probabilities(tokens.clone()));
-        let value = self.split(self.value.forward(tokens));
-        let context = probabilities.matmul(value).swap_dims(1, 2).reshape([batch, count, width]);
+        let context = match self.probability_dropout.prob > 0.0 {
+            true => self.dropped(tokens),
+            false => {
+                let [query, key, value] =
+                    [&self.query, &self.key, &self.value].map(|layer| layer.forward(tokens.clone()));
+                kernels::attention([query, key, value], self.heads)
+            }
+        };
         self.output_dropout.forward(self.output.forward(context))
+    }
+
+    /// Before the output projection, with some of the probabilities dropped, which no single operation does.
+    fn dropped(&self, tokens: Tensor<3>) -> Tensor<3> {
+        let probabilities = self.probability_dropout.forward(self.probabilities(tokens.clone()));
+        let value = self.split(self.value.forward(tokens.clone()));
+        probabilities.matmul(value).swap_dims(1, 2).reshape(tokens.dims())
     }
 
     /// How much each token looks at each other: [B, N, D] -> [B, heads, N, N], each row summing to 1.

@@ -5,6 +5,7 @@
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, activation};
+use cliptune_kernels as kernels;
 
 use super::attention::Attention;
 use super::config::{Activation, VideoMaeConfig};
@@ -52,7 +53,7 @@ impl EncoderLayer {
         };
         let widened = self.intermediate.forward(self.norm_after.forward(attended.clone()));
         let activated = match self.activation {
-            Activation::Gelu => activation::gelu(widened),
+            Activation::Gelu => kernels::gelu(widened),
             Activation::GeluTanh => activation::gelu_approximate(widened),
             Activation::Relu => activation::relu(widened),
         };

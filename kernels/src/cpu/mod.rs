@@ -1,0 +1,86 @@
+//! The operations on the CPU: tensors of Burn's as slices, and back.
+//!
+//! Loops are written so that the compiler turns them into SIMD, in wasm too.
+
+mod attention;
+mod exponential;
+mod gelu;
+mod product;
+
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::TensorData;
+
+use super::{Forward, Fused, Kernels};
+
+impl Fused for Flex {
+    fn fused_attention(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        heads: usize,
+    ) -> FloatTensor<Self> {
+        <Self as Kernels>::attention_forward([query, key, value], heads).0
+    }
+
+    fn fused_gelu(input: FloatTensor<Self>) -> FloatTensor<Self> {
+        <Self as Kernels>::gelu_forward(input)
+    }
+}
+
+impl Kernels for Flex {
+    /// [B * H * N]: ln of the sum of e^score of each query.
+    type Kept = std::sync::Arc<Vec<f32>>;
+
+    fn attention_forward(inputs: [FloatTensor<Self>; 3], heads: usize) -> (FloatTensor<Self>, Self::Kept) {
+        let sizes = sizes(&inputs[0], heads);
+        let inputs = inputs.map(|input| input.to_contiguous());
+        let mut output = vec![0.0; sizes.batch * sizes.tokens * heads * sizes.head_width];
+        let mut log_sums = vec![0.0; sizes.batch * heads * sizes.tokens];
+        attention::forward(sizes, inputs.each_ref().map(numbers), &mut output, &mut log_sums);
+        (like(&inputs[0], output), log_sums.into())
+    }
+
+    fn attention_gradient(forward: Forward<Self>, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 3] {
+        let sizes = sizes(&gradient, forward.heads);
+        let [query, key, value] = &forward.inputs.map(|input| input.to_contiguous());
+        let gradient = gradient.to_contiguous();
+        let kept = attention::Kept {
+            query: numbers(query),
+            key: numbers(key),
+            value: numbers(value),
+            output: numbers(&forward.output),
+            log_sums: &forward.kept,
+        };
+        attention::backward(sizes, &kept, numbers(&gradient)).map(|found| like(query, found))
+    }
+
+    fn gelu_forward(input: FloatTensor<Self>) -> FloatTensor<Self> {
+        let mut values = numbers(&input.to_contiguous()).to_vec();
+        gelu::forward(&mut values);
+        like(&input, values)
+    }
+
+    fn gelu_gradient(input: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {
+        let mut gradients = numbers(&gradient.to_contiguous()).to_vec();
+        gelu::backward(numbers(&input.to_contiguous()), &mut gradients);
+        like(&input, gradients)
+    }
+}
+
+/// Of queries [B, N, D].
+fn sizes(query: &FloatTensor<Flex>, heads: usize) -> attention::Sizes {
+    let [batch, tokens, width] = query.shape().dims();
+    attention::Sizes { batch, tokens, heads, head_width: width / heads }
+}
+
+/// A contiguous tensor's numbers; Cliptune computes in f32 alone.
+fn numbers(tensor: &FloatTensor<Flex>) -> &[f32] {
+    let start = tensor.layout().start_offset();
+    &tensor.storage::<f32>()[start..start + tensor.layout().num_elements()]
+}
+
+fn like(tensor: &FloatTensor<Flex>, numbers: Vec<f32>) -> FloatTensor<Flex> {
+    Flex::float_from_data(TensorData::new(numbers, tensor.shape()), &tensor.device())
+}

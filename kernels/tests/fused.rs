@@ -1,0 +1,78 @@
+//! Each fused operation against the same made of operations that Burn differentiates itself, on random inputs.
+
+use burn::tensor::activation::{self, softmax};
+use burn::tensor::{Device, Distribution, Gradients, Tensor};
+
+use cliptune_kernels::{attention, gelu};
+
+/// The same, of operations that Burn differentiates itself.
+fn plain([query, key, value]: [Tensor<3>; 3], heads: usize) -> Tensor<3> {
+    let [batch, tokens, width] = query.dims();
+    let split = |tensor: Tensor<3>| tensor.reshape([batch, tokens, heads, width / heads]).swap_dims(1, 2);
+    let scores = split(query).matmul(split(key).transpose()) / ((width / heads) as f32).sqrt();
+    softmax(scores, 3).matmul(split(value)).swap_dims(1, 2).reshape([batch, tokens, width])
+}
+
+fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::random(shape, Distribution::Normal(0.0, 1.5), device)
+}
+
+fn assert_close<const D: usize>(one: Tensor<D>, other: Tensor<D>, within: f32, what: &str) {
+    let apart = (one - other).abs().max().into_scalar::<f32>();
+    assert!(apart < within, "{what}: {apart:e} apart");
+}
+
+/// The outputs of `one` and `other` for the same inputs, and the gradients of each input through a random weighting.
+fn assert_same<const D: usize, const N: usize>(
+    shape: [usize; D],
+    one: impl Fn([Tensor<D>; N]) -> Tensor<D>,
+    other: impl Fn([Tensor<D>; N]) -> Tensor<D>,
+    what: &str,
+) {
+    let device = Device::flex().autodiff();
+    let inputs: [Tensor<D>; N] = std::array::from_fn(|_| random(shape, &device).require_grad());
+    let weights = random(shape, &device);
+    let [one, other] = [one(inputs.clone()), other(inputs.clone())];
+    assert_close(one.clone(), other.clone(), 5e-6, what);
+    let gradients = |output: Tensor<D>| -> Gradients { (output * weights.clone()).sum().backward() };
+    let [one, other] = [gradients(one), gradients(other)];
+    for (index, input) in inputs.iter().enumerate() {
+        let of = |gradients: &Gradients| input.grad(gradients).unwrap();
+        assert_close(of(&one), of(&other), 3e-5, &format!("{what}, gradient {index}"));
+    }
+}
+
+#[test]
+fn fused_attention_is_the_plain_one_in_value_and_gradients() {
+    for (batch, tokens, heads, head_width) in
+        [(1, 1, 1, 8), (2, 7, 3, 32), (3, 64, 2, 17), (2, 129, 4, 24), (1, 400, 1, 96)]
+    {
+        let shape = [batch, tokens, heads * head_width];
+        let what = format!("{batch} clips of {tokens} tokens, {heads} heads of {head_width}");
+        assert_same(shape, |inputs| attention(inputs, heads), |inputs| plain(inputs, heads), &what);
+    }
+}
+
+#[test]
+fn fused_attention_takes_tensors_that_are_views_of_others() {
+    let device = Device::flex();
+    let whole = random([3, 5, 16], &device);
+    let view = || whole.clone().swap_dims(0, 1).slice([1..4, 0..2]);
+    let inputs = || [view(), view(), view()];
+    assert_close(attention(inputs(), 2), plain(inputs(), 2), 5e-6, "a view");
+}
+
+#[test]
+fn only_inputs_that_ask_for_gradients_get_them() {
+    let device = Device::flex().autodiff();
+    let [query, key, value] = [0, 1, 2].map(|_| random([1, 6, 8], &device));
+    let key = key.require_grad();
+    let gradients = attention([query.clone(), key.clone(), value.clone()], 2).sum().backward();
+    assert!(key.grad(&gradients).is_some());
+    assert!(query.grad(&gradients).is_none() && value.grad(&gradients).is_none());
+}
+
+#[test]
+fn fused_gelu_is_the_plain_one_in_value_and_gradient() {
+    assert_same([4, 33, 5], |[input]| gelu(input), |[input]| activation::gelu(input), "gelu");
+}
