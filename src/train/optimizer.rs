@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, Tensor};
+use cliptune_kernels::update::{Rates, Updated, update};
 
 /// Gradients by parameter, flattened and without autodiff.
 #[derive(Default)]
@@ -14,6 +15,8 @@ pub struct GradientSum {
     gradients: HashMap<ParamId, Tensor<1>>,
     /// In the order of the model's fields, so that sums come out the same from run to run.
     order: Vec<ParamId>,
+    /// What a step multiplies them by, [1].
+    scale: Option<Tensor<1>>,
 }
 
 impl GradientSum {
@@ -22,12 +25,12 @@ impl GradientSum {
         model.visit(&mut Adder { sum: self, gradients, weight });
     }
 
-    /// The gradient of one parameter, flattened.
+    /// The gradient of one parameter, flattened, before it is scaled.
     pub fn get(&self, id: &ParamId) -> Option<&Tensor<1>> {
         self.gradients.get(id)
     }
 
-    /// Scales all gradients down to the global norm `maximum` (0: leaves them) as `clip_grad_norm_` does.
+    /// A step is to scale all gradients down to the global norm `maximum` (0: leaves them) as `clip_grad_norm_` does.
     /// Goes out: the norm before, [1]; none where there are no gradients.
     pub fn clip(&mut self, maximum: f64) -> Option<Tensor<1>> {
         let squares = self.order.iter().filter_map(|id| self.gradients.get(id)).map(|gradient| {
@@ -36,10 +39,7 @@ impl GradientSum {
         });
         let norm = squares.reduce(|sum, square| sum + square)?.sqrt();
         if maximum > 0.0 {
-            let coefficient = (norm.clone() + 1e-6).recip().mul_scalar(maximum).clamp_max(1.0);
-            for gradient in self.gradients.values_mut() {
-                *gradient = gradient.clone() * coefficient.clone();
-            }
+            self.scale = Some((norm.clone() + 1e-6).recip().mul_scalar(maximum).clamp_max(1.0));
         }
         Some(norm)
     }
@@ -143,13 +143,15 @@ impl AdamW {
 
     /// One step; parameters without a gradient stay as they are.
     pub fn step<M: Module>(&mut self, model: M, gradients: GradientSum, learning_rate: f64) -> M {
-        model.map(&mut Step { optimizer: self, gradients: gradients.gradients, learning_rate })
+        model.map(&mut Step { optimizer: self, gradients: gradients.gradients, scale: gradients.scale, learning_rate })
     }
 }
 
 struct Step<'a> {
     optimizer: &'a mut AdamW,
     gradients: HashMap<ParamId, Tensor<1>>,
+    /// [1].
+    scale: Option<Tensor<1>>,
     learning_rate: f64,
 }
 
@@ -157,37 +159,33 @@ impl ModuleMapper for Step<'_> {
     fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(gradient) = self.gradients.remove(&parameter.id) else { return parameter };
         let optimizer = &mut *self.optimizer;
-        let (beta_first, beta_second) = optimizer.betas;
-        let square = gradient.clone() * gradient.clone();
-        let moments = match optimizer.moments.remove(&parameter.id) {
-            Some(moments) => Moments {
-                first: moments.first.mul_scalar(beta_first) + gradient.mul_scalar(1.0 - beta_first),
-                second: moments.second.mul_scalar(beta_second) + square.mul_scalar(1.0 - beta_second),
-                steps: moments.steps.saturating_add(1),
-            },
-            None => Moments {
-                first: gradient.mul_scalar(1.0 - beta_first),
-                second: square.mul_scalar(1.0 - beta_second),
-                steps: 1,
-            },
-        };
+        let scale = self.scale.get_or_insert_with(|| Tensor::ones([1], &gradient.device())).clone();
+        let moments = optimizer.moments.remove(&parameter.id).unwrap_or_else(|| Moments {
+            first: gradient.zeros_like(),
+            second: gradient.zeros_like(),
+            steps: 0,
+        });
+        let steps = moments.steps.saturating_add(1);
         let learning_rate = self.learning_rate * optimizer.rates.get(&parameter.id).copied().unwrap_or(1.0);
-        let correction_first = 1.0 - beta_first.powi(moments.steps);
-        let correction_second = 1.0 - beta_second.powi(moments.steps);
-        let denominator =
-            moments.second.clone().sqrt().div_scalar(correction_second.sqrt()).add_scalar(optimizer.epsilon);
-        let update = (moments.first.clone() / denominator).mul_scalar(learning_rate / correction_first);
-        optimizer.moments.insert(parameter.id, moments);
-
-        let decay = if D > 1 { 1.0 - learning_rate * optimizer.weight_decay } else { 1.0 };
+        let (beta_first, beta_second) = optimizer.betas;
+        let rates = Rates {
+            keep_first: beta_first as f32,
+            take_first: (1.0 - beta_first) as f32,
+            keep_second: beta_second as f32,
+            take_second: (1.0 - beta_second) as f32,
+            root_correction: (1.0 - beta_second.powi(steps)).sqrt() as f32,
+            epsilon: optimizer.epsilon as f32,
+            decay: if D > 1 { (1.0 - learning_rate * optimizer.weight_decay) as f32 } else { 1.0 },
+            length: (learning_rate / (1.0 - beta_first.powi(steps))) as f32,
+        };
+        let id = parameter.id;
         parameter.map(|tensor| {
             let shape = tensor.shape();
-            let mut value = tensor.without_autodiff();
-            if decay != 1.0 {
-                value = value.mul_scalar(decay);
-            }
-            let value = value - update.reshape(shape);
-            value.autodiff().require_grad()
+            let value = tensor.without_autodiff().reshape([shape.num_elements()]);
+            let before = Updated { value, first: moments.first, second: moments.second };
+            let Updated { value, first, second } = update(before, gradient, scale, rates);
+            optimizer.moments.insert(id, Moments { first, second, steps });
+            value.reshape(shape).autodiff().require_grad()
         })
     }
 }

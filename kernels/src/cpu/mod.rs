@@ -6,6 +6,7 @@ mod attention;
 mod exponential;
 mod gelu;
 mod product;
+mod update;
 
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
@@ -13,6 +14,7 @@ use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::TensorData;
 
 use super::{Forward, Fused, Kernels};
+use crate::update::Rates;
 
 impl Fused for Flex {
     fn fused_attention(
@@ -67,6 +69,23 @@ impl Kernels for Flex {
         gelu::backward(numbers(&input.to_contiguous()), &mut gradients);
         like(&input, gradients)
     }
+}
+
+/// [`crate::update`] on the CPU: value, first and second moment, changed in place where nobody else reads them.
+pub fn update(
+    changed: [FloatTensor<Flex>; 3],
+    gradient: FloatTensor<Flex>,
+    scale: FloatTensor<Flex>,
+    rates: Rates,
+) -> [FloatTensor<Flex>; 3] {
+    let mut changed = changed.map(|tensor| if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() });
+    let [value, first, second] = changed.each_mut().map(|tensor| {
+        let (start, count) = (tensor.layout().start_offset(), tensor.layout().num_elements());
+        &mut tensor.storage_mut::<f32>()[start..start + count]
+    });
+    let scale = numbers(&scale.to_contiguous()).first().copied().unwrap_or(1.0);
+    update::update(value, [first, second], numbers(&gradient.to_contiguous()), scale, rates);
+    changed
 }
 
 /// Of queries [B, N, D].

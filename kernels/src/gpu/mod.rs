@@ -2,6 +2,10 @@
 //!
 //! The backward pass computes the scores anew, so that no more than one layer's are there at a time.
 
+mod attention;
+mod gelu;
+mod update;
+
 use burn::backend::Cube;
 use burn::backend::ops::{ActivationOps, FloatTensorOps};
 use burn::backend::tensor::FloatTensor;
@@ -9,6 +13,7 @@ use burn::backend::{Scalar, TensorMetadata};
 use burn::tensor::Shape;
 
 use super::{Forward, Fused, Kernels};
+pub use update::update;
 
 impl Fused for Cube {
     fn fused_attention(
@@ -29,6 +34,10 @@ impl Kernels for Cube {
     type Kept = ();
 
     fn attention_forward(inputs: [FloatTensor<Self>; 3], heads: usize) -> (FloatTensor<Self>, Self::Kept) {
+        let width = inputs[0].shape()[2];
+        if attention::fits(width / heads) {
+            return (attention::forward(inputs, heads), ());
+        }
         let [query, key, value] = inputs.map(|input| split(input, heads));
         let output = Self::float_matmul(probabilities(query, key), value);
         (join(output), ())
@@ -51,11 +60,11 @@ impl Kernels for Cube {
     }
 
     fn gelu_forward(input: FloatTensor<Self>) -> FloatTensor<Self> {
-        <Self as ActivationOps<Self>>::gelu(input)
+        gelu::forward(input)
     }
 
     fn gelu_gradient(input: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {
-        <Self as ActivationOps<Self>>::gelu_backward(input, gradient)
+        gelu::backward(input, gradient)
     }
 }
 

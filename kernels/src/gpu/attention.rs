@@ -1,0 +1,144 @@
+//! softmax(Q K^T / sqrt(d)) V in one launch that writes nothing but the result (FlashAttention, Dao et al. 2022, section 3.1).
+//!
+//! A thread answers one query of one head: it keeps the query and its output in registers, and goes through the keys and
+//! values, which its workgroup brings into shared memory a few at a time.
+
+use burn::backend::TensorMetadata;
+use burn_cubecl::kernel::into_contiguous;
+use burn_cubecl::ops::numeric::empty_device_dtype;
+use burn_cubecl::tensor::CubeTensor;
+use cubecl::prelude::*;
+
+type Four = Vector<f32, Const<4>>;
+
+/// Threads of a workgroup.
+const QUERIES: usize = 64;
+/// Keys whose scores a thread has at once.
+const STRIDE: usize = 8;
+/// What every WebGPU device has of workgroup memory, in bytes.
+const SHARED: usize = 16 << 10;
+/// Registers set a limit to a head's width.
+const WIDEST: usize = 96;
+
+/// Whether the kernel can do heads of this width.
+pub fn fits(head_width: usize) -> bool {
+    head_width > 0 && head_width.is_multiple_of(4) && head_width <= WIDEST
+}
+
+/// [B, N, H * d] three times -> [B, N, H * d].
+pub fn forward(inputs: [CubeTensor; 3], heads: usize) -> CubeTensor {
+    let [query, key, value] = inputs.map(into_contiguous);
+    let [batch, tokens, width] = query.shape().dims();
+    let head_width = width / heads;
+    let output = empty_device_dtype(query.client.clone(), query.device.clone(), query.shape(), query.dtype);
+    // Of keys and of values.
+    let keys = (SHARED / (2 * 4 * head_width) / STRIDE).max(1) * STRIDE;
+    forward_kernel::launch(
+        &query.client.clone(),
+        CubeCount::Static(tokens.div_ceil(QUERIES) as u32, heads as u32, batch as u32),
+        CubeDim::new_1d(QUERIES as u32),
+        query.into_tensor_arg(),
+        key.into_tensor_arg(),
+        value.into_tensor_arg(),
+        output.clone().into_tensor_arg(),
+        tokens as u32,
+        (head_width as f32).sqrt().recip(),
+        head_width / 4,
+        keys,
+    );
+    output
+}
+
+#[cube(launch)]
+#[allow(clippy::too_many_arguments, reason = "a kernel's arguments are scalars and tensors")]
+fn forward_kernel(
+    query: &Tensor<Four>,
+    key: &Tensor<Four>,
+    value: &Tensor<Four>,
+    output: &mut Tensor<Four>,
+    tokens: u32,
+    scale: f32,
+    #[comptime] fours: usize,
+    #[comptime] keys: usize,
+) {
+    let tokens = tokens as usize;
+    let row = CUBE_COUNT_Y as usize * fours;
+    let clip = CUBE_POS_Z as usize * tokens * row;
+    let head = clip + CUBE_POS_Y as usize * fours;
+    let mine = CUBE_POS_X as usize * comptime![QUERIES] + UNIT_POS_X as usize;
+    // Threads behind the last query do its work once more: all have to meet at the barriers.
+    let token = if mine < tokens { mine } else { tokens - 1 };
+
+    let mut asked = Array::<Four>::new(fours);
+    let mut answer = Array::<Four>::new(fours);
+    #[unroll]
+    for four in 0..fours {
+        asked[four] = query[head + token * row + four] * Four::new(scale);
+        answer[four] = Four::new(f32::new(0.0));
+    }
+    let mut largest = f32::new(-3.0e38);
+    let mut sum = f32::new(0.0);
+
+    let mut some_keys = Shared::<[Four]>::new_slice(comptime![keys * fours]);
+    let mut some_values = Shared::<[Four]>::new_slice(comptime![keys * fours]);
+    let mut from = 0usize;
+    while from < tokens {
+        sync_cube();
+        let mut place = UNIT_POS_X as usize;
+        while place < comptime![keys * fours] {
+            let token = from + place / fours;
+            if token < tokens {
+                let source = head + token * row + place % fours;
+                some_keys[place] = key[source];
+                some_values[place] = value[source];
+            } else {
+                some_keys[place] = Four::new(f32::new(0.0));
+                some_values[place] = Four::new(f32::new(0.0));
+            }
+            place += comptime![QUERIES];
+        }
+        sync_cube();
+        for group in 0..comptime![keys / STRIDE] {
+            let first = group * comptime![STRIDE];
+            if from + first < tokens {
+                let mut scores = Array::<f32>::new(comptime![STRIDE]);
+                let mut new_largest = largest;
+                #[unroll]
+                for one in 0..comptime![STRIDE] {
+                    let mut products = Four::new(f32::new(0.0));
+                    #[unroll]
+                    for four in 0..fours {
+                        products += asked[four] * some_keys[(first + one) * fours + four];
+                    }
+                    let score = products.vector_sum();
+                    // Keys behind the last have no weight.
+                    scores[one] = select(from + first + one < tokens, score, f32::new(-3.0e38));
+                    new_largest = max(new_largest, scores[one]);
+                }
+                let shrunk = (largest - new_largest).exp();
+                largest = new_largest;
+                sum *= shrunk;
+                #[unroll]
+                for four in 0..fours {
+                    answer[four] = answer[four] * Four::new(shrunk);
+                }
+                #[unroll]
+                for one in 0..comptime![STRIDE] {
+                    let weight = (scores[one] - largest).exp();
+                    sum += weight;
+                    #[unroll]
+                    for four in 0..fours {
+                        answer[four] += Four::new(weight) * some_values[(first + one) * fours + four];
+                    }
+                }
+            }
+        }
+        from += keys;
+    }
+    if mine < tokens {
+        #[unroll]
+        for four in 0..fours {
+            output[head + token * row + four] = answer[four] / Four::new(sum);
+        }
+    }
+}
