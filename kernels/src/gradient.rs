@@ -7,7 +7,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend};
 
-use super::{Forward, Fused, Kernels};
+use super::{Forward, Fused, Kernels, Normed};
 
 #[derive(Debug)]
 struct AttentionGradient;
@@ -16,13 +16,7 @@ impl<B: Kernels> Backward<B, 3> for AttentionGradient {
     type State = Forward<B>;
 
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = gradients.consume::<B>(&ops.node);
-        let found = B::attention_gradient(ops.state, gradient);
-        for (parent, gradient) in ops.parents.into_iter().zip(found) {
-            if let Some(parent) = parent {
-                gradients.register::<B>(parent.id, gradient);
-            }
-        }
+        hand_on::<B, _>(ops, gradients, B::attention_gradient);
     }
 }
 
@@ -35,6 +29,31 @@ impl<B: Kernels> Backward<B, 1> for GeluGradient {
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let input = ops.state;
         unary::<B, _>(ops.parents, ops.node, gradients, |gradient| B::gelu_gradient(input, gradient));
+    }
+}
+
+#[derive(Debug)]
+struct LayerNormGradient;
+
+impl<B: Kernels> Backward<B, 3> for LayerNormGradient {
+    type State = Normed<B>;
+
+    fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        hand_on::<B, _>(ops, gradients, B::layer_norm_gradient);
+    }
+}
+
+/// Computes each input's gradient from the output's, and hands it on where the input wants one.
+fn hand_on<B: Kernels, S>(
+    ops: Ops<S, 3>,
+    gradients: &mut Gradients,
+    compute: impl FnOnce(S, FloatTensor<B>) -> [FloatTensor<B>; 3],
+) {
+    let gradient = gradients.consume::<B>(&ops.node);
+    for (parent, gradient) in ops.parents.into_iter().zip(compute(ops.state, gradient)) {
+        if let Some(parent) = parent {
+            gradients.register::<B>(parent.id, gradient);
+        }
     }
 }
 
@@ -61,6 +80,24 @@ impl<B: Kernels + Backend, C: CheckpointStrategy> Fused for Autodiff<B, C> {
         match GeluGradient.prepare::<C>([of_input]).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish(input.clone(), B::gelu_forward(input)),
             OpsKind::UnTracked(prepared) => prepared.finish(B::gelu_forward(input)),
+        }
+    }
+
+    fn fused_layer_norm(
+        input: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        let [(input, of_input), (gamma, of_gamma), (beta, of_beta)] =
+            [input, gamma, beta].map(|input| input.into_parts());
+        let epsilon = epsilon as f32;
+        match LayerNormGradient.prepare::<C>([of_input, of_gamma, of_beta]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let (output, statistics) = B::layer_norm_forward(input.clone(), gamma.clone(), beta, epsilon);
+                prepared.finish(Normed { input, gamma, statistics }, output)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(B::layer_norm_forward(input, gamma, beta, epsilon).0),
         }
     }
 }

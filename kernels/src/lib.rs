@@ -25,6 +25,12 @@ pub fn gelu<const D: usize>(input: Tensor<D>) -> Tensor<D> {
     Tensor::from_dispatch(Dispatch::fused_gelu(input.into_dispatch()))
 }
 
+/// (x - mean) / sqrt(variance + epsilon) * gamma + beta over the last axis: [.., D], [D], [D] -> [.., D].
+pub fn layer_norm<const D: usize>(input: Tensor<D>, gamma: Tensor<1>, beta: Tensor<1>, epsilon: f64) -> Tensor<D> {
+    let [gamma, beta] = [gamma, beta].map(Tensor::into_dispatch);
+    Tensor::from_dispatch(Dispatch::fused_layer_norm(input.into_dispatch(), gamma, beta, epsilon))
+}
+
 /// The operations, on whichever device their tensors are.
 #[backend_extension(Flex, Cube, Autodiff)]
 trait Fused: Backend {
@@ -36,12 +42,21 @@ trait Fused: Backend {
     ) -> FloatTensor<Self>;
 
     fn fused_gelu(input: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    fn fused_layer_norm(
+        input: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self>;
 }
 
 /// Forward and backward passes that a device brings along.
 trait Kernels: Backend {
     /// What an attention's backward pass wants to know of the forward pass besides inputs and output.
     type Kept: Clone + Send + std::fmt::Debug + 'static;
+    /// Mean and 1 / sqrt(variance + epsilon) of each of a LayerNorm's rows.
+    type Statistics: Clone + Send + std::fmt::Debug + 'static;
 
     /// [B, N, D] three times -> [B, N, D].
     fn attention_forward(inputs: [FloatTensor<Self>; 3], heads: usize) -> (FloatTensor<Self>, Self::Kept);
@@ -52,6 +67,17 @@ trait Kernels: Backend {
     fn gelu_forward(input: FloatTensor<Self>) -> FloatTensor<Self>;
 
     fn gelu_gradient(input: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// [.., D], gamma and beta [D] -> [.., D].
+    fn layer_norm_forward(
+        input: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> (FloatTensor<Self>, Self::Statistics);
+
+    /// Gradients of input, gamma and beta.
+    fn layer_norm_gradient(normed: Normed<Self>, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 3];
 }
 
 /// An attention that was computed.
@@ -61,4 +87,12 @@ struct Forward<B: Kernels> {
     output: FloatTensor<B>,
     kept: B::Kept,
     heads: usize,
+}
+
+/// A LayerNorm that was computed.
+#[derive(Clone, Debug)]
+struct Normed<B: Kernels> {
+    input: FloatTensor<B>,
+    gamma: FloatTensor<B>,
+    statistics: B::Statistics,
 }

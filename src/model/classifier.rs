@@ -3,13 +3,14 @@
 //! Comes in: `pixel_values` [B, T, C, H, W]. Goes out: logits [B, K].
 
 use burn::module::Module;
-use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, activation::log_softmax};
 
 use super::config::VideoMaeConfig;
 use super::dropping::{Dropping, Sizes};
 use super::embedding::Embeddings;
 use super::encoder::EncoderLayer;
+use super::norm::LayerNorm;
 use super::weights;
 
 /// fc_norm is a plain `nn.LayerNorm`: its epsilon is PyTorch's default, whatever `layer_norm_eps` says.
@@ -38,7 +39,7 @@ impl VideoMae {
     /// A model whose weights are still to be loaded: none is drawn, and none takes memory yet.
     pub fn unfilled(config: &VideoMaeConfig, device: &Device) -> Self {
         let width = config.hidden_size;
-        let norm = |epsilon| LayerNormConfig::new(width).with_epsilon(epsilon).init(device);
+        let norm = |epsilon| LayerNorm::new(width, epsilon, device);
         Self {
             embeddings: Embeddings::new(config, device),
             layers: (0..config.num_hidden_layers).map(|_| EncoderLayer::new(config, device)).collect(),

@@ -3,12 +3,13 @@
 //! Comes in and goes out: tokens [B, N, D].
 
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, activation};
 use cliptune_kernels as kernels;
 
 use super::attention::Attention;
 use super::config::{Activation, VideoMaeConfig};
+use super::norm::LayerNorm;
 
 /// `VideoMAELayer`.
 #[derive(Module, Debug)]
@@ -27,7 +28,7 @@ pub struct EncoderLayer {
 
 impl EncoderLayer {
     pub fn new(config: &VideoMaeConfig, device: &Device) -> Self {
-        let norm = || LayerNormConfig::new(config.hidden_size).with_epsilon(config.layer_norm_eps).init(device);
+        let norm = || LayerNorm::new(config.hidden_size, config.layer_norm_eps, device);
         Self {
             norm_before: norm(),
             attention: Attention::new(config, device),

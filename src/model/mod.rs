@@ -19,6 +19,8 @@ pub mod encoder;
 #[cfg(feature = "engine")]
 pub mod masking;
 #[cfg(feature = "engine")]
+pub mod norm;
+#[cfg(feature = "engine")]
 pub mod pretraining;
 #[cfg(feature = "engine")]
 pub mod rollout;

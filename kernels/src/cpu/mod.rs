@@ -5,15 +5,18 @@
 mod attention;
 mod exponential;
 mod gelu;
+mod norm;
 mod product;
 mod update;
+
+use std::sync::Arc;
 
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::TensorData;
 
-use super::{Forward, Fused, Kernels};
+use super::{Forward, Fused, Kernels, Normed};
 use crate::update::Rates;
 
 impl Fused for Flex {
@@ -29,11 +32,21 @@ impl Fused for Flex {
     fn fused_gelu(input: FloatTensor<Self>) -> FloatTensor<Self> {
         <Self as Kernels>::gelu_forward(input)
     }
+
+    fn fused_layer_norm(
+        input: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        Self::layer_norm_forward(input, gamma, beta, epsilon as f32).0
+    }
 }
 
 impl Kernels for Flex {
     /// [B * H * N]: ln of the sum of e^score of each query.
-    type Kept = std::sync::Arc<Vec<f32>>;
+    type Kept = Arc<Vec<f32>>;
+    type Statistics = Arc<Vec<[f32; 2]>>;
 
     fn attention_forward(inputs: [FloatTensor<Self>; 3], heads: usize) -> (FloatTensor<Self>, Self::Kept) {
         let sizes = sizes(&inputs[0], heads);
@@ -68,6 +81,30 @@ impl Kernels for Flex {
         let mut gradients = numbers(&gradient.to_contiguous()).to_vec();
         gelu::backward(numbers(&input.to_contiguous()), &mut gradients);
         like(&input, gradients)
+    }
+
+    fn layer_norm_forward(
+        input: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> (FloatTensor<Self>, Self::Statistics) {
+        let [input, gamma, beta] = &[input, gamma, beta].map(|tensor| tensor.to_contiguous());
+        let [input_numbers, gamma, beta] = [input, gamma, beta].map(numbers);
+        let mut output = vec![0.0; input_numbers.len()];
+        let mut statistics = vec![[0.0; 2]; input_numbers.len() / gamma.len().max(1)];
+        norm::forward(input_numbers, gamma, beta, epsilon, &mut output, &mut statistics);
+        (like(input, output), statistics.into())
+    }
+
+    fn layer_norm_gradient(normed: Normed<Self>, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 3] {
+        let [input, gamma] = &[normed.input, normed.gamma].map(|tensor| tensor.to_contiguous());
+        let mut gradients = numbers(&gradient.to_contiguous()).to_vec();
+        let width = numbers(gamma).len();
+        let [mut for_gamma, mut for_beta] = [0, 1].map(|_| vec![0.0; width]);
+        let of_rows = [&mut for_gamma[..], &mut for_beta[..]];
+        norm::backward(numbers(input), numbers(gamma), &normed.statistics, &mut gradients, of_rows);
+        [like(input, gradients), like(gamma, for_gamma), like(gamma, for_beta)]
     }
 }
 

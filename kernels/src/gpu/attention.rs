@@ -120,7 +120,7 @@ fn forward_kernel(
                 sum *= shrunk;
                 #[unroll]
                 for four in 0..fours {
-                    answer[four] = answer[four] * Four::new(shrunk);
+                    answer[four] *= Four::new(shrunk);
                 }
                 #[unroll]
                 for one in 0..comptime![STRIDE] {

@@ -4,6 +4,7 @@
 
 mod attention;
 mod gelu;
+mod norm;
 mod update;
 
 use burn::backend::Cube;
@@ -12,7 +13,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Scalar, TensorMetadata};
 use burn::tensor::Shape;
 
-use super::{Forward, Fused, Kernels};
+use super::{Forward, Fused, Kernels, Normed};
 pub use update::update;
 
 impl Fused for Cube {
@@ -28,10 +29,21 @@ impl Fused for Cube {
     fn fused_gelu(input: FloatTensor<Self>) -> FloatTensor<Self> {
         <Self as Kernels>::gelu_forward(input)
     }
+
+    fn fused_layer_norm(
+        input: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        Self::layer_norm_forward(input, gamma, beta, epsilon as f32).0
+    }
 }
 
 impl Kernels for Cube {
     type Kept = ();
+    /// [R, 2].
+    type Statistics = FloatTensor<Self>;
 
     fn attention_forward(inputs: [FloatTensor<Self>; 3], heads: usize) -> (FloatTensor<Self>, Self::Kept) {
         let width = inputs[0].shape()[2];
@@ -65,6 +77,19 @@ impl Kernels for Cube {
 
     fn gelu_gradient(input: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {
         gelu::backward(input, gradient)
+    }
+
+    fn layer_norm_forward(
+        input: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> (FloatTensor<Self>, Self::Statistics) {
+        norm::forward(input, gamma, beta, epsilon)
+    }
+
+    fn layer_norm_gradient(normed: Normed<Self>, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 3] {
+        norm::backward(normed.input, normed.gamma, normed.statistics, gradient)
     }
 }
 

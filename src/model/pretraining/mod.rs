@@ -6,7 +6,7 @@
 pub mod config;
 
 use burn::module::{Module, Param};
-use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use self::config::DecoderConfig;
@@ -14,6 +14,7 @@ use super::config::VideoMaeConfig;
 use super::embedding::{Embeddings, position_table};
 use super::encoder::EncoderLayer;
 use super::masking::{Masks, Rows};
+use super::norm::LayerNorm;
 use super::weights;
 
 /// `decoder.norm` is a plain `nn.LayerNorm`: its epsilon is PyTorch's default, whatever `layer_norm_eps` says.
@@ -58,7 +59,7 @@ impl PretrainingModel {
     /// A model whose weights are still to be loaded: none is drawn, and none takes memory yet.
     pub fn unfilled(config: &VideoMaeConfig, decoder: &DecoderConfig, device: &Device) -> Self {
         let (width, inner) = (config.hidden_size, decoder.hidden_size);
-        let norm = |width, epsilon| LayerNormConfig::new(width).with_epsilon(epsilon).init(device);
+        let norm = |width, epsilon| LayerNorm::new(width, epsilon, device);
         let layers = decoder.layers(config);
         let table = TensorData::new(position_table(config.tokens(), inner), [1, config.tokens(), inner]);
         Self {

@@ -1,0 +1,223 @@
+//! LayerNorm: a workgroup a row forward and backward, and a thread a column for gamma's and beta's gradients.
+
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::{Cube, TensorMetadata};
+use burn::tensor::Shape;
+use burn_cubecl::kernel::into_contiguous;
+use burn_cubecl::ops::numeric::empty_device_dtype;
+use burn_cubecl::tensor::CubeTensor;
+use cubecl::prelude::*;
+
+/// Threads of a workgroup.
+const THREADS: usize = 64;
+/// Rows that a thread sums for gamma and beta.
+const ROWS: usize = 32;
+/// Workgroups along an axis, at most.
+const MOST: usize = 65_535;
+
+/// The sum over all of a workgroup's threads.
+#[cube]
+fn total(mine: f32, shared: &mut Shared<[f32]>) -> f32 {
+    let unit = UNIT_POS_X as usize;
+    sync_cube();
+    shared[unit] = mine;
+    sync_cube();
+    #[unroll]
+    for step in 0..6usize {
+        let half = comptime![THREADS >> (step + 1)];
+        if unit < half {
+            let other = shared[unit + half];
+            shared[unit] += other;
+        }
+        sync_cube();
+    }
+    shared[0]
+}
+
+#[cube(launch)]
+fn forward_kernel(
+    input: &Tensor<f32>,
+    gamma: &Tensor<f32>,
+    beta: &Tensor<f32>,
+    output: &mut Tensor<f32>,
+    statistics: &mut Tensor<f32>,
+    epsilon: f32,
+    #[comptime] width: usize,
+) {
+    let mut shared = Shared::<[f32]>::new_slice(comptime![THREADS]);
+    let row = CUBE_POS_Y as usize * comptime![MOST] + CUBE_POS_X as usize;
+    // A row behind the last is the first once more: all threads have to meet at the barriers.
+    let real = (row + 1) * width <= input.len();
+    let from = select(real, row * width, 0usize);
+    let unit = UNIT_POS_X as usize;
+
+    let mut sum = f32::new(0.0);
+    let mut column = unit;
+    while column < width {
+        sum += input[from + column];
+        column += comptime![THREADS];
+    }
+    let mean = total(sum, &mut shared) / comptime![width as f32];
+    let mut squares = f32::new(0.0);
+    column = unit;
+    while column < width {
+        let x = input[from + column] - mean;
+        squares += x * x;
+        column += comptime![THREADS];
+    }
+    let variance = total(squares, &mut shared) / comptime![width as f32];
+    let scale = 1.0f32 / (variance + epsilon).sqrt();
+    if real {
+        column = unit;
+        while column < width {
+            output[from + column] = (input[from + column] - mean) * scale * gamma[column] + beta[column];
+            column += comptime![THREADS];
+        }
+        if unit == 0 {
+            statistics[row * 2] = mean;
+            statistics[row * 2 + 1] = scale;
+        }
+    }
+}
+
+#[cube(launch)]
+fn backward_kernel(
+    input: &Tensor<f32>,
+    gamma: &Tensor<f32>,
+    statistics: &Tensor<f32>,
+    gradient: &Tensor<f32>,
+    output: &mut Tensor<f32>,
+    #[comptime] width: usize,
+) {
+    let mut shared = Shared::<[f32]>::new_slice(comptime![THREADS]);
+    let row = CUBE_POS_Y as usize * comptime![MOST] + CUBE_POS_X as usize;
+    let real = (row + 1) * width <= input.len();
+    let row = select(real, row, 0usize);
+    let from = row * width;
+    let unit = UNIT_POS_X as usize;
+    let mean = statistics[row * 2];
+    let scale = statistics[row * 2 + 1];
+
+    let mut sum = f32::new(0.0);
+    let mut products = f32::new(0.0);
+    let mut column = unit;
+    while column < width {
+        let slope = gradient[from + column] * gamma[column];
+        sum += slope;
+        products += slope * (input[from + column] - mean) * scale;
+        column += comptime![THREADS];
+    }
+    let average = total(sum, &mut shared) / comptime![width as f32];
+    let along = total(products, &mut shared) / comptime![width as f32];
+    if real {
+        column = unit;
+        while column < width {
+            let slope = gradient[from + column] * gamma[column];
+            let normal = (input[from + column] - mean) * scale;
+            output[from + column] = scale * (slope - average - normal * along);
+            column += comptime![THREADS];
+        }
+    }
+}
+
+/// Sums over some rows: gamma's gradients in the first half of `partial` [S, 2 D], beta's in the second.
+#[cube(launch)]
+fn columns_kernel(
+    input: &Tensor<f32>,
+    statistics: &Tensor<f32>,
+    gradient: &Tensor<f32>,
+    partial: &mut Tensor<f32>,
+    rows: u32,
+    #[comptime] width: usize,
+) {
+    let column = ABSOLUTE_POS_X as usize;
+    if column < width {
+        let first = CUBE_POS_Y as usize * comptime![ROWS];
+        let mut for_gamma = f32::new(0.0);
+        let mut for_beta = f32::new(0.0);
+        for one in 0..comptime![ROWS] {
+            let row = first + one;
+            if row < rows as usize {
+                let slope = gradient[row * width + column];
+                for_gamma += slope * (input[row * width + column] - statistics[row * 2]) * statistics[row * 2 + 1];
+                for_beta += slope;
+            }
+        }
+        let place = CUBE_POS_Y as usize * comptime![2 * width];
+        partial[place + column] = for_gamma;
+        partial[place + width + column] = for_beta;
+    }
+}
+
+fn empty(like: &CubeTensor, shape: Shape) -> CubeTensor {
+    empty_device_dtype(like.client.clone(), like.device.clone(), shape, like.dtype)
+}
+
+fn rows_and_width(input: &CubeTensor) -> (usize, usize) {
+    let shape = input.shape();
+    let width = shape[shape.num_dims() - 1];
+    (shape.num_elements() / width.max(1), width)
+}
+
+fn one_each(rows: usize) -> CubeCount {
+    CubeCount::Static(rows.min(MOST) as u32, rows.div_ceil(MOST) as u32, 1)
+}
+
+/// The output, and [R, 2] mean and 1 / sqrt(variance + epsilon) of each row.
+pub fn forward(input: CubeTensor, gamma: CubeTensor, beta: CubeTensor, epsilon: f32) -> (CubeTensor, CubeTensor) {
+    let [input, gamma, beta] = [input, gamma, beta].map(into_contiguous);
+    let (rows, width) = rows_and_width(&input);
+    let output = empty(&input, input.shape());
+    let statistics = empty(&input, Shape::new([rows, 2]));
+    forward_kernel::launch(
+        &input.client.clone(),
+        one_each(rows),
+        CubeDim::new_1d(THREADS as u32),
+        input.into_tensor_arg(),
+        gamma.into_tensor_arg(),
+        beta.into_tensor_arg(),
+        output.clone().into_tensor_arg(),
+        statistics.clone().into_tensor_arg(),
+        epsilon,
+        width,
+    );
+    (output, statistics)
+}
+
+/// Gradients of input, gamma and beta.
+pub fn backward(input: CubeTensor, gamma: CubeTensor, statistics: CubeTensor, gradient: CubeTensor) -> [CubeTensor; 3] {
+    let [input, gamma, gradient] = [input, gamma, gradient].map(into_contiguous);
+    let (rows, width) = rows_and_width(&input);
+    let client = input.client.clone();
+    let output = empty(&input, input.shape());
+    backward_kernel::launch(
+        &client,
+        one_each(rows),
+        CubeDim::new_1d(THREADS as u32),
+        input.clone().into_tensor_arg(),
+        gamma.into_tensor_arg(),
+        statistics.clone().into_tensor_arg(),
+        gradient.clone().into_tensor_arg(),
+        output.clone().into_tensor_arg(),
+        width,
+    );
+    let some = rows.div_ceil(ROWS);
+    let partial = empty(&input, Shape::new([some, 2 * width]));
+    columns_kernel::launch(
+        &client,
+        CubeCount::Static(width.div_ceil(THREADS) as u32, some as u32, 1),
+        CubeDim::new_1d(THREADS as u32),
+        input.into_tensor_arg(),
+        statistics.into_tensor_arg(),
+        gradient.into_tensor_arg(),
+        partial.clone().into_tensor_arg(),
+        rows as u32,
+        width,
+    );
+    let sums = Cube::float_reshape(Cube::float_sum_dim(partial, 0), Shape::new([2, width]));
+    let half = |which: usize| {
+        let slice = burn::tensor::Slice::from(which..which + 1);
+        Cube::float_reshape(Cube::float_slice(sums.clone(), &[slice]), Shape::new([width]))
+    };
+    [output, half(0), half(1)]
+}
