@@ -13,16 +13,17 @@ KEPT = 6144
 
 
 class Drawn(Dataset):
-    """Clips by their numbers; the first `plain` ones are plain, fewer and fewer of them."""
+    """Clips by their numbers; `course` is how many come until the share that is not plain has grown to its most, and that."""
 
-    def __init__(self, seed, count, plain=0):
-        self.seed, self.count, self.plain = seed, count, plain
+    def __init__(self, seed, count, course=(0, 1.0)):
+        self.seed, self.count, self.course = seed, count, course
 
     def __len__(self):
         return self.count
 
     def __getitem__(self, number):
-        wild = min(1.0, number / self.plain) if self.plain else 1.0
+        until, most = self.course
+        wild = most * min(1.0, number / until) if until else most
         pixels, label, cells, joints = clips.draw(self.seed, number, wild=wild)
         return torch.from_numpy(pixels), label, torch.from_numpy(cells), torch.from_numpy(joints)
 
@@ -31,18 +32,18 @@ def _one_thread(_worker):
     torch.set_num_threads(1)
 
 
-def _loader(seed, count, batch, workers, plain=0):
+def _loader(seed, count, batch, workers, course=(0, 1.0)):
     clips.store()
     settings = {"worker_init_fn": _one_thread, "prefetch_factor": 6} if workers else {}
-    return DataLoader(Drawn(seed, count, plain), batch_size=batch, num_workers=workers, **settings)
+    return DataLoader(Drawn(seed, count, course), batch_size=batch, num_workers=workers, **settings)
 
 
 class Batches:
     """Endless batches; the first ones are all new."""
 
-    def __init__(self, seed, batch, workers, fresh, plain):
+    def __init__(self, seed, batch, workers, fresh, course):
         self.batch, self.fresh = batch, max(1, round(batch * fresh))
-        self.loader = _loader(seed, 100_000_000, self.fresh, workers, plain)
+        self.loader = _loader(seed, 100_000_000, self.fresh, workers, course)
         self.chance = torch.Generator().manual_seed(seed)
 
     def __iter__(self):

@@ -42,6 +42,10 @@ def new_model(options):
     return model
 
 
+def stored_model(folder):
+    return VideoMAEForVideoClassification.from_pretrained(folder, dtype=torch.float32).train()
+
+
 def normalised(pixels):
     """u8 [clips, 3, frames, side, side] -> what the model takes, [clips, frames, 3, side, side]."""
     mean, std = (torch.tensor(values).view(1, 3, 1, 1, 1) for values in (MEAN, STD))

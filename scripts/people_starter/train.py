@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from asking import Joints, Regions
 from replay import Batches, checked
-from starter_model import choose_tokens, look, new_model, normalised, save
+from starter_model import choose_tokens, look, new_model, normalised, save, stored_model
 
 
 def optimizers(model, asking, options):
@@ -66,7 +66,7 @@ def accuracy(model, pixels, labels):
 
 def train(options):
     torch.manual_seed(options.seed)
-    model = new_model(options)
+    model = stored_model(options.start_from) if options.start_from else new_model(options)
     regions, joints = Regions(model.config), Joints(model.config)
     chosen = optimizers(model, [regions, joints], options)
     rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in chosen]
@@ -76,7 +76,7 @@ def train(options):
     smoothed = torch.zeros(4)
     started = told = time.time()
     seen = 0
-    batches = Batches(options.seed, options.batch, options.workers, options.fresh, options.plain)
+    batches = Batches(options.seed, options.batch, options.workers, options.fresh, (options.plain, options.wild))
     for number, (pixels, labels, cells, places) in enumerate(batches):
         passed = (time.time() - started) / (60 * options.minutes)
         if passed >= 1 or (options.steps and number >= options.steps):
@@ -140,6 +140,8 @@ def main():
     parser.add_argument("--asked", type=float, default=2.0, help="what the regions' loss counts")
     parser.add_argument("--sought", type=float, default=3.0, help="what the joints' loss counts")
     parser.add_argument("--plain", type=int, default=16000, help="after so many new clips none is plain any more")
+    parser.add_argument("--wild", type=float, default=1.0, help="the share that is not plain thereafter")
+    parser.add_argument("--start-from", type=Path, help="a folder that an earlier run left, to go on from its weights")
     parser.add_argument("--keep", type=float, default=0.4, help="share of the tokens looked at, to go faster")
     parser.add_argument("--keep-until", type=float, default=0.6, help="the share of the time after which it is all")
     parser.add_argument("--asked-layer", type=int, default=2)
