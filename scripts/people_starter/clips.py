@@ -2,8 +2,8 @@
 """Clips of drawn people, each new, each the same whenever it is drawn again.
 
 Comes in: a seed and a clip's number. Goes out: the clip's pixels [3, frames, side, side] u8, its motion's number, and how
-much of each cell of pixels shows a head, a torso, arms and legs, and where the joints are. As a program: a contact sheet of such clips for the eye,
-and how long a clip takes to draw. Never reads a film or a picture.
+much of each cell of pixels shows a head, a torso, arms and legs, and where the joints are. As a program: a contact sheet of
+such clips for the eye, and how long a clip takes to draw. Never reads a film or a picture.
 
 usage: clips.py SHEET.png [--seed SEED] [--motions NAME…] [--wild SHARE]
 """

@@ -71,7 +71,8 @@ def _direction(flexion, abduction, side):
 def _about_the_vertical(points, degrees):
     angle = np.radians(degrees)
     cos, sin = np.cos(angle), np.sin(angle)
-    return np.stack([points[..., 0] * cos + points[..., 2] * sin, points[..., 1], points[..., 2] * cos - points[..., 0] * sin], -1)
+    x, y, z = points[..., 0], points[..., 1], points[..., 2]
+    return np.stack([x * cos + z * sin, y, z * cos - x * sin], -1)
 
 
 def skeleton(body, pose):
@@ -108,7 +109,8 @@ def skeleton(body, pose):
         parts.append((elbow, wrist, body.thick_arm * 0.9, body.thick_arm * 0.7, body.lower_sleeve, ARMS, None))
         parts.append((wrist, hand, body.thick_arm * 0.75, body.thick_arm * 0.8, body.skin, ARMS, "hand"))
         flank = hip + side * body.hips * 0.6 * hips_left
-        parts.append((flank, shoulder - side * 0.035 * left - 0.02 * up, body.thick_torso, body.thick_torso, body.shirt, TORSO, None))
+        armpit = shoulder - side * 0.035 * left - 0.02 * up
+        parts.append((flank, armpit, body.thick_torso, body.thick_torso, body.shirt, TORSO, None))
         low += [knee, ankle, toe, hand]
         if side == -1 and body.skirt:
             hem = hip + np.array([0, -body.skirt, 0]) + 0.5 * (knee - joint) * [1, 0, 1]
@@ -120,7 +122,8 @@ def skeleton(body, pose):
     parts.append((crown - 0.012 * up, crown + 0.02 * up, body.head * 0.9, body.head, body.skin, HEAD, "head"))
     # Hair lies behind the face and above it.
     back = 0.02 * ahead
-    parts.append((crown + back * -1 + 0.01 * up, crown - back + 0.035 * up, body.head * 0.92, body.head * 0.95, body.hair, HEAD, None))
+    hair = (crown - back + 0.01 * up, crown - back + 0.035 * up)
+    parts.append((*hair, body.head * 0.92, body.head * 0.95, body.hair, HEAD, None))
     # What is lowest touches the ground.
     lowest = np.min(np.stack([point[:, 1] for point in [*low, hip - [0, 0.06, 0], crown - [0, 0.06, 0]]]), 0)
     raise_by = np.stack([np.zeros(count), pose.lift - lowest, np.zeros(count)], -1)
@@ -149,6 +152,13 @@ class View:
         x = self.place[0] + points[..., 0] * scale
         y = self.place[1] - above * scale
         return x, y, near, scale
+
+
+def _span(start, end, reach, size):
+    """The pixels from which to which a part reaches at any time, within the picture."""
+    first = int(np.floor((np.minimum(start, end) - reach).min()))
+    last = int(np.ceil((np.maximum(start, end) + reach).max()))
+    return max(first, 0), min(last + 1, size)
 
 
 class Capsules:
@@ -193,9 +203,8 @@ class Capsules:
             x, y, end_x, end_y = self.x[part], self.y[part], self.end_x[part], self.end_y[part]
             radius, end_radius = np.maximum(self.radius[part], 0.35), np.maximum(self.end_radius[part], 0.35)
             reach = np.maximum(radius, end_radius) + 1
-            left, right = int(np.floor((np.minimum(x, end_x) - reach).min())), int(np.ceil((np.maximum(x, end_x) + reach).max()))
-            top, bottom = int(np.floor((np.minimum(y, end_y) - reach).min())), int(np.ceil((np.maximum(y, end_y) + reach).max()))
-            left, right, top, bottom = max(left, 0), min(right + 1, columns), max(top, 0), min(bottom + 1, rows)
+            left, right = _span(x, end_x, reach, columns)
+            top, bottom = _span(y, end_y, reach, rows)
             if left >= right or top >= bottom:
                 continue
             wide = lambda value: value.astype(np.float32)[:, None, None]  # noqa: E731

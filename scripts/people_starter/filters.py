@@ -22,8 +22,10 @@ def embedding(config, scale=0.8, moving=0.7):
     """A share `moving` of the filters sees changes, coarse ones first; the others see what a picture shows."""
     width, tubelet, patch = config.hidden_size, config.tubelet_size, config.patch_size
     times, sides = cosines(tubelet), cosines(patch)
-    grey, reddish, bluish = torch.tensor([1.0, 1, 1]) / 3**0.5, torch.tensor([1.0, -1, 0]) / 2**0.5, torch.tensor([1.0, 1, -2]) / 6**0.5
-    waves = sorted(((row, column) for row in range(patch) for column in range(patch)), key=lambda wave: (wave[0] ** 2 + wave[1] ** 2, wave))
+    colours = torch.tensor([[1.0, 1, 1], [1, -1, 0], [1, 1, -2]])
+    grey, reddish, bluish = colours / colours.norm(dim=1, keepdim=True)
+    waves = [(row, column) for row in range(patch) for column in range(patch)]
+    waves.sort(key=lambda wave: (wave[0] ** 2 + wave[1] ** 2, wave))
 
     def filter_of(colour, time, wave):
         return torch.einsum("c,t,y,x->ctyx", colour, times[time], sides[wave[0]], sides[wave[1]])

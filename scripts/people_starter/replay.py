@@ -1,7 +1,7 @@
 """Batches of drawn clips: a share new, the others seen before, mirrored and in other colours.
 
-Comes in: a seed, sizes. Goes out: batches of pixels, labels, regions and joints, as tensors; the same ones for the same seed and
-sizes, however many processes draw. Never keeps more than `KEPT` clips.
+Comes in: a seed, sizes. Goes out: batches of pixels, labels, regions and joints, as tensors; the same ones for the
+same seed and sizes, however many processes draw. Never keeps more than `KEPT` clips.
 """
 
 import torch

@@ -79,7 +79,8 @@ def _texture(generator, index):
     elif kind == 6:
         # A horizon with a wall or the sky above it, perhaps with posts.
         edge = generator.uniform(0.3, 0.85) * side + generator.normal(0, 0.06) * columns
-        picture = picture * generator.uniform(0.2, 1) + np.clip((rows - edge) / generator.uniform(0.7, 6), 0, 1) * generator.uniform(-1, 1)
+        picture = picture * generator.uniform(0.2, 1)
+        picture = picture + np.clip((rows - edge) / generator.uniform(0.7, 6), 0, 1) * generator.uniform(-1, 1)
         for _ in range(generator.integers(0, 6)):
             x, width = generator.uniform(0, side), generator.uniform(1, 9)
             picture = picture + generator.normal(0, 0.5) * ((np.abs(columns - x) < width) & (rows < edge + 4))
@@ -129,8 +130,8 @@ def ground(store, generator, camera, times, side, plain=False):
     count = len(times) if camera.moves else 1
     zoom = torch.from_numpy(camera.zoom[:count]).float()
     axis = (torch.arange(side) + 0.5 - side / 2)[None]
-    place = lambda shift: ((axis - torch.from_numpy(shift[:count]).float()[:, None]) / zoom[:, None]) * step * 2 / TEXTURE_SIDE  # noqa: E731
-    x, y = place(camera.shift_x), place(camera.shift_y)
+    shifts = (torch.from_numpy(shift[:count]).float()[:, None] for shift in (camera.shift_x, camera.shift_y))
+    x, y = (((axis - shift) / zoom[:, None]) * step * 2 / TEXTURE_SIDE for shift in shifts)
     grid = torch.stack(torch.broadcast_tensors(x[:, None, :], y[:, :, None]), -1)
     plane = torch.from_numpy(np.ascontiguousarray(picture, np.float32))[None].expand(count, -1, -1, -1)
     seen = torch.nn.functional.grid_sample(plane, grid, padding_mode="reflection", align_corners=False)

@@ -79,6 +79,8 @@ def save(model, folder):
     state = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
     half = VideoMAEForVideoClassification(model.config).half()
     half.load_state_dict(state)
+    # The next head's first weights, not these layers'.
+    half.config.initializer_range = 0.02
     half.save_pretrained(folder)
     side = clips.SIDE
     told = {

@@ -4,8 +4,8 @@
 Comes in: nothing but seeds; clips are drawn while it trains (clips.py). Goes out: FOLDER/{config.json,
 preprocessor_config.json, model.safetensors} as Hugging Face's VideoMAE has them, weights in 16-bit floats. Beside the motion's
 name the model is asked, in training alone, which part of each patch shows a head, a torso, arms or legs, and where the
-joints are: the drawing knows, and what finds people in one style finds them in others. What answers that is thrown away at the end.
-Never reads a film.
+joints are: the drawing knows, and what finds people in one style finds them in others. What answers that is thrown away
+at the end. Never reads a film.
 
 usage: train.py FOLDER [--minutes 35]
 """
@@ -100,7 +100,8 @@ def train(options):
             optimizer.step()
         seen += len(labels)
         right = float((logits.argmax(1) == labels).float().mean())
-        smoothed = 0.98 * smoothed + 0.02 * torch.tensor([float(named.detach()), float(asked.detach()), float(sought.detach()), right])
+        losses = [float(loss.detach()) for loss in (named, asked, sought)]
+        smoothed = 0.98 * smoothed + 0.02 * torch.tensor([*losses, right])
         keep = min(0.998, (number + 1) / (number + 20))
         with torch.no_grad():
             for name, value in model.state_dict().items():
@@ -110,7 +111,8 @@ def train(options):
             corrected = smoothed / (1 - 0.98 ** (number + 1))
             print(
                 f"{(told - started) / 60:5.1f} min  {seen} clips  loss {corrected[0]:.3f}  regions {corrected[1]:.4f}  "
-                f"joints {corrected[2]:.4f}  right {corrected[3]:.3f}  of {options.test} unseen {accuracy(model, *test)[0]:.3f}",
+                f"joints {corrected[2]:.4f}  right {corrected[3]:.3f}  "
+                f"of {options.test} unseen {accuracy(model, *test)[0]:.3f}",
                 flush=True,
             )
             save(model, options.folder)
@@ -121,8 +123,9 @@ def train(options):
     if averaged[1] > final[1]:
         model.load_state_dict(model_state)
     save(model, options.folder)
-    print(f"{seen} clips, {number} steps, {(time.time() - started) / 60:.1f} min; of {options.test} unseen clips "
-          f"{final[0]:.4f} right (loss {final[1]:.3f}), averaged weights {averaged[0]:.4f} (loss {averaged[1]:.3f})", flush=True)  # fmt: skip
+    minutes = (time.time() - started) / 60
+    print(f"{seen} clips, {number} steps, {minutes:.1f} min; of {options.test} unseen clips {final[0]:.4f} right")
+    print(f"(loss {final[1]:.3f}); with averaged weights {averaged[0]:.4f} (loss {averaged[1]:.3f}); the better is kept")
 
 
 def main():
