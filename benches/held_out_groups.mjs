@@ -3,7 +3,8 @@
 // validation split, and the last epoch's model is tested. Prints a Markdown table.
 //
 // usage: node benches/held_out_groups.mjs FOLDER native|browser [SETTINGS.json]
-//   FOLDER holds <Class>/<name with _gNN_>; CLIPTUNE is the native program, CLIPTUNE_DIST the build of the page
+//   FOLDER holds <Class>/<name with _gNN_>; CLIPTUNE is the native program, CLIPTUNE_DIST the build of the page,
+//   FROM (natively) the folder or zip of a model to start from, the starter model where there is none
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -37,8 +38,14 @@ const run = { native, browser }[where];
 function native(place) {
   const program = process.env.CLIPTUNE ?? "cliptune";
   const options = ["tune", path.join(place, "data"), "--out", path.join(place, "run"), ...(settings ? ["--settings", settings] : [])];
+  if (process.env.FROM) options.push("--from", imported(program, path.join(place, "run")));
   const best = JSON.parse(execFileSync(program, options, { stdio: ["ignore", "pipe", "ignore"], maxBuffer: 1 << 28 }));
   return best.test.accuracy;
+}
+
+/** The id of the model to start from, in the run's folder. */
+function imported(program, run) {
+  return JSON.parse(execFileSync(program, ["import", process.env.FROM, "--out", run])).checkpoint.id;
 }
 
 async function browser(place) {
