@@ -104,7 +104,7 @@ fn a_model_is_tuned_kept_and_classifies() {
     let (folder, out) = (small_folder([3, 1, 1]), tempfile::tempdir().unwrap());
     let best = json(&done(&["tune", text(folder.path()), "--out", text(out.path()), "--epochs", "2", "--batch", "4"]));
     assert_eq!(best["labels"], serde_json::json!(["SpinLeft", "SpinRight"]));
-    assert_eq!(best["origin"]["source"], "Cliptune's starter model", "without --size and --from");
+    assert_eq!(best["origin"]["source"], "Cliptune's starter model for people", "without --size and --from");
     assert_eq!(best["test"]["videos"], 2);
     assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 2, "a checkpoint for each epoch");
 

@@ -275,7 +275,7 @@ fn the_command_agrees_with_the_run_and_writes_a_report_and_the_metrics() {
         assert_eq!(code, 0, "{arguments:?}: {errors}");
         printed
     };
-    let best = run(&["tune", folder, "--out", store, "--epochs", "2", "--batch", "4"]);
+    let best = run(&["tune", folder, "--out", store, "--starter", "shapes", "--epochs", "2", "--batch", "4"]);
     let best: Value = serde_json::from_str(&best).unwrap();
     let model = out.path().join(best["id"].as_str().unwrap());
     let model = model.to_str().unwrap();

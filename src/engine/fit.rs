@@ -1,7 +1,7 @@
 //! Whether a model fits on a device, before anything is loaded.
 //!
-//! Comes in: a configuration, a batch, the device's limits. Goes out: a [`Fit`]. An estimate: activations are counted
-//! for plain attention, which keeps every layer's scores for the backward pass.
+//! Comes in: a configuration, a batch, the device's limits. Goes out: a [`Fit`]. An estimate: what the backward pass
+//! reads of every layer, and on a GPU the attention scores of the one layer that it is at.
 
 use crate::model::config::VideoMaeConfig;
 use crate::model::weights::names::expected;
@@ -28,7 +28,9 @@ struct Counts {
     largest_weight: u64,
     /// Attention scores of one layer and clip.
     scores: u64,
-    /// Numbers that one layer holds of one clip.
+    /// The widest activation of one clip.
+    widest: u64,
+    /// Numbers that one layer keeps of one clip for its backward pass.
     layer: u64,
 }
 
@@ -43,14 +45,26 @@ impl Counts {
             parameters: shapes.iter().map(|(_, shape)| count(shape)).sum(),
             largest_weight: shapes.iter().map(|(_, shape)| count(shape)).max().unwrap_or(0),
             scores,
-            // Scores and their softmax; in, norms, query, key, value, mixed, out and two residuals; and the feed-forward
-            // block before and after its activation.
-            layer: 2u64.saturating_mul(scores) + tokens.saturating_mul(9 * width + 3 * inner),
+            widest: tokens.saturating_mul(inner.max(width)),
+            // In, norms, query, key, value, mixed, out and two residuals; and the feed-forward block before and after its
+            // activation.
+            layer: tokens.saturating_mul(9 * width + 3 * inner),
         }
     }
 
-    fn largest_buffer(&self, clips: u64) -> u64 {
-        FLOAT.saturating_mul(self.largest_weight.max(self.scores.saturating_mul(clips)))
+    /// Numbers of one layer and clip that are there at once in its backward pass, and nowhere else: on a GPU the scores,
+    /// their softmax and both gradients. The CPU does some rows at a time.
+    fn passing(&self, limits: Limits) -> u64 {
+        match limits {
+            Limits::Gpu { .. } => self.scores.saturating_mul(4),
+            Limits::None | Limits::Wasm => 0,
+        }
+    }
+
+    /// In bytes; a forward pass writes no scores.
+    fn largest_buffer(&self, clips: u64, trains: bool) -> u64 {
+        let most = if trains { self.scores.max(self.widest) } else { self.widest };
+        FLOAT.saturating_mul(self.largest_weight.max(most.saturating_mul(clips)))
     }
 }
 
@@ -59,7 +73,7 @@ pub fn clips_at_a_time(config: &VideoMaeConfig, most: usize, limits: Limits) -> 
     let counts = Counts::of(config);
     let fits = |clips: usize| match limits {
         Limits::None => true,
-        Limits::Gpu { largest_buffer } => counts.largest_buffer(clips as u64) <= largest_buffer,
+        Limits::Gpu { largest_buffer } => counts.largest_buffer(clips as u64, false) <= largest_buffer,
         // Half of what there is: the clips that wait for the model need their room as well.
         Limits::Wasm => FLOAT.saturating_mul(counts.layer.saturating_mul(clips as u64)) <= CPU_BYTES / 2,
     };
@@ -72,11 +86,12 @@ pub fn estimate(config: &VideoMaeConfig, batch: Option<usize>, limits: Limits) -
     let (trains, batch) = (batch.is_some(), batch.unwrap_or(1));
     let counts = Counts::of(config);
     let Counts { parameters, layer, .. } = counts;
-    let kept = layer.saturating_mul(config.num_hidden_layers as u64).saturating_mul(batch as u64);
+    let kept = layer.saturating_mul(config.num_hidden_layers as u64).saturating_add(counts.passing(limits));
+    let kept = kept.saturating_mul(batch as u64);
     let inference_bytes = FLOAT.saturating_mul(parameters.saturating_add(layer));
     // Weights, gradients and AdamW's two moments.
     let training_bytes = FLOAT.saturating_mul(parameters.saturating_mul(4).saturating_add(kept));
-    let largest_buffer = |clips: u64| counts.largest_buffer(clips);
+    let largest_buffer = |clips: u64| counts.largest_buffer(clips, trains);
     let refusal = match limits {
         Limits::Gpu { largest_buffer: most } if largest_buffer(1) > most => Some(format!(
             "This model needs a buffer of {}, and this GPU allows {}. Choose a smaller model, or fewer or smaller frames.",
@@ -120,7 +135,14 @@ mod tests {
         // shared/golden/shapes: videomae-small-finetuned-kinetics, videomae-base-finetuned-kinetics.
         assert_eq!(fit(ModelSize::Small).parameters, 22_033_936);
         assert_eq!(fit(ModelSize::Base).parameters, 86_534_800);
-        assert!(fit(ModelSize::Base).training_bytes > 3 << 30, "plain attention keeps 1.3 GiB of scores alone");
+        let gpu = Limits::Gpu { largest_buffer: 1 << 30 };
+        let [cpu, gpu] = [Limits::None, gpu].map(|limits| estimate(&config(ModelSize::Base), Some(1), limits));
+        assert!(gpu.training_bytes < 4_000_000_000, "no layer's scores are kept");
+        assert_eq!(
+            gpu.training_bytes - cpu.training_bytes,
+            4 * 4 * 12 * 1568 * 1568,
+            "one layer's are there at a time"
+        );
     }
 
     #[test]
@@ -141,8 +163,8 @@ mod tests {
         assert_eq!(at_a_time(ModelSize::Micro, Limits::Wasm), 8);
         assert_eq!(at_a_time(ModelSize::Base, Limits::None), 8);
         assert!((1..8).contains(&at_a_time(ModelSize::Base, Limits::Wasm)));
-        // Scores of one clip are 118 MB.
-        for (megabytes, clips) in [(1, 1), (128, 1), (256, 2), (4096, 8)] {
+        // The feed-forward block of one clip is 19.3 MB.
+        for (megabytes, clips) in [(1, 1), (32, 1), (64, 3), (128, 6), (256, 8)] {
             assert_eq!(at_a_time(ModelSize::Base, Limits::Gpu { largest_buffer: megabytes << 20 }), clips);
         }
     }

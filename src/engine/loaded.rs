@@ -4,6 +4,7 @@
 
 use burn::tensor::Device;
 
+use super::starter::StarterError;
 use crate::model::classifier::VideoMae;
 use crate::model::config::{ConfigError, ModelSize, VideoMaeConfig};
 use crate::model::weights::{self, WeightsError, lacks_only_the_head};
@@ -27,6 +28,8 @@ pub enum OpenError {
     Weights(#[from] WeightsError),
     #[error("The model cannot be opened. {0}")]
     Files(#[from] CheckpointError),
+    #[error("{0}")]
+    Starter(#[from] StarterError),
     #[error("The model cannot be opened: its weights do not fit its config.json; {0}. Get the two from one place.")]
     Incomplete(String),
     #[error("\"{0}\" has no classifier yet: it was only pre-trained. Fine-tune from it first.")]

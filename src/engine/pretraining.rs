@@ -131,7 +131,8 @@ async fn open<Store: CheckpointStore>(
             let origin = Origin { source: RANDOM_WEIGHTS.into(), ..Origin::default() };
             return Ok(Opened { model, config, normalisation: IMAGENET, origin });
         }
-        StartFrom::Starter => starter::checkpoint().await.map_err(OpenError::from)?,
+        StartFrom::Starter => starter::motions().await.map_err(OpenError::from)?,
+        StartFrom::People => starter::people().await.map_err(OpenError::from)?,
         StartFrom::Checkpoint(id) => store.load(id).await?,
     };
     Ok(go_on_from(&checkpoint, settings, device).await?)

@@ -96,7 +96,8 @@ pub async fn tune<Store: CheckpointStore>(
         start => {
             let checkpoint = match start {
                 StartFrom::Checkpoint(id) => place.store.load(id).await?,
-                _ => starter::checkpoint().await.map_err(OpenError::from)?,
+                StartFrom::People => starter::people().await.map_err(OpenError::from)?,
+                _ => starter::motions().await.map_err(OpenError::from)?,
             };
             let loaded = LoadedModel::open_for(&checkpoint, &data.classes, seconds, seed, &device).await?;
             (loaded, checkpoint.summary.origin)

@@ -46,8 +46,10 @@ pub fn StartChoice() -> impl IntoView {
         <fieldset>
             <legend>"Start from"</legend>
             <div class="starts">
-                <Row start=StartFrom::Starter testid="start-starter" name="Starter model"
-                    facts="Small motions, made for this page; no download"/>
+                <Row start=StartFrom::People testid="start-people" name="Starter model for people"
+                    facts="16 frames of 64 px · 0.5 million weights · no download"/>
+                <Row start=StartFrom::Starter testid="start-starter" name="Starter model for shapes"
+                    facts="8 frames of 32 px · 0.1 million weights · no download"/>
                 <OnThisDevice/>
                 <p class="start-group">"Random weights"</p>
                 {sizes}
@@ -124,7 +126,7 @@ fn OnThisDevice() -> impl IntoView {
 fn chosen_id(state: AppState) -> Option<String> {
     state.tuning.settings.with(|settings| match &settings.start {
         StartFrom::Checkpoint(id) => Some(id.clone()),
-        StartFrom::Starter | StartFrom::Size(_) => None,
+        _ => None,
     })
 }
 
@@ -143,7 +145,8 @@ fn About() -> impl IntoView {
     let start = Memo::new(move |_| wanted.with(|(start, _)| start.clone()));
     let model = Memo::new(move |_| chosen_model(state));
     let about = Signal::derive(move || match start.get() {
-        StartFrom::Starter => STARTER.into(),
+        StartFrom::People => PEOPLE.into(),
+        StartFrom::Starter => SHAPES.into(),
         StartFrom::Size(size) => {
             format!("Random weights: it learns what your folder alone can teach. {}", described(size).2)
         }
@@ -177,7 +180,9 @@ fn About() -> impl IntoView {
         <div class="start-about" aria-live="polite">
             <p class="path">
                 {about}
-                <a href=View::Models.address() class:none=move || start.get() != StartFrom::Starter>"published models"</a>
+                <a href=View::Models.address() class:none=move || !matches!(start.get(), StartFrom::Starter | StartFrom::People)>
+                    "published models"
+                </a>
             </p>
             <p data-testid="start-licence">{inherits}</p>
             <p class="quiet figures" data-testid="start-fit">{need}</p>
@@ -186,8 +191,10 @@ fn About() -> impl IntoView {
     }
 }
 
-const STARTER: &str = "Pre-trained on generated drawings of moving shapes, not on filmed people: it knows small, simple \
-    motions. For filmed people start from one of the ";
+const PEOPLE: &str = "Pre-trained on drawn figures that walk, jump, wave and bend: it knows how bodies move, not what things \
+    look like. Where objects or scenes matter, start from one of the ";
+const SHAPES: &str = "Pre-trained on drawings of moving shapes: it knows small, simple motions and is the quickest. For more \
+    than that, start from one of the ";
 
 /// Weights from which the CPU takes days: the smallest published model has 22 million.
 const SLOW_ON_CPU: usize = 15_000_000;

@@ -114,7 +114,7 @@ fn recommended(state: AppState) -> Option<(Strategy, String)> {
     let model = chosen_model(state);
     let knows = match start {
         StartFrom::Size(_) => Knowledge::Nothing,
-        StartFrom::Starter => Knowledge::Classes,
+        StartFrom::Starter | StartFrom::People => Knowledge::Classes,
         StartFrom::Checkpoint(_) if model.as_ref().is_some_and(|model| model.labels.is_empty()) => Knowledge::Pictures,
         StartFrom::Checkpoint(_) => Knowledge::Classes,
     };

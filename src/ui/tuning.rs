@@ -25,6 +25,8 @@ use crate::train::settings::{StartFrom, TuneSettings};
 const REDRAW_EVERY: u32 = 150;
 /// Where [`Tuning::settled`] is remembered.
 const SETTLED_KEY: &str = "cliptune.settled";
+/// The name of the sample's folder; shapes move in it.
+const SAMPLE: &str = "sample";
 /// Weight of the past in the smoothed loss.
 const SMOOTHING: f64 = 0.9;
 
@@ -185,8 +187,12 @@ impl Tuning {
         }
     }
 
-    /// Fits the defaults to a folder: its name, and no mirroring of classes that are directions.
+    /// Fits the defaults to a folder: its name, a starter model for what it most likely shows, and no mirroring of classes
+    /// that are directions.
     pub fn adopt(self, catalogue: &Catalogue, folder: &str) {
+        if self.is_untouched() {
+            self.start_from(if folder == SAMPLE { StartFrom::Starter } else { StartFrom::People });
+        }
         let classes = catalogue.labels();
         let known = self.classes.get_value();
         let named = self.named.get_untracked();
@@ -207,24 +213,32 @@ impl Tuning {
         self.classes.set_value(classes);
     }
 
+    /// Whether nothing was chosen yet: a starter model with its own defaults.
+    fn is_untouched(self) -> bool {
+        self.settings.with_untracked(|settings| {
+            let starter = matches!(settings.start, StartFrom::Starter | StartFrom::People);
+            starter
+                && !self.strategy_chosen.get_untracked()
+                && *settings == self.defaults(settings.start.clone(), settings)
+        })
+    }
+
+    /// The defaults for a start, with the name and the classes of other settings.
+    fn defaults(self, start: StartFrom, others: &TuneSettings) -> TuneSettings {
+        let mut fresh = TuneSettings::for_start(start);
+        fresh.name = others.name.clone();
+        fresh.epochs = self.asked.epochs.unwrap_or(fresh.epochs);
+        fresh.unmirrored = others.unmirrored.clone();
+        fresh
+    }
+
     /// Goes back to the defaults for another start; the name stays.
     pub fn start_from(self, start: StartFrom) {
         if self.settings.with_untracked(|settings| settings.start == start) {
             return;
         }
-        let asked = self.asked;
         self.strategy_chosen.set(false);
-        self.settings.update(|settings| {
-            let mut fresh = match start {
-                StartFrom::Starter => TuneSettings::for_starter(),
-                StartFrom::Size(size) => TuneSettings::for_size(size),
-                StartFrom::Checkpoint(id) => TuneSettings::for_checkpoint(id),
-            };
-            fresh.name = settings.name.clone();
-            fresh.epochs = asked.epochs.unwrap_or(fresh.epochs);
-            fresh.unmirrored = settings.unmirrored.clone();
-            *settings = fresh;
-        });
+        self.settings.update(|settings| *settings = self.defaults(start, settings));
     }
 
     /// Starts from the starter where this checkpoint was chosen, as it is gone.

@@ -84,7 +84,7 @@ def data(tmp_path_factory):
 def tuned(data, tmp_path_factory):
     """The best checkpoint of a run of two epochs, from the starter model."""
     store = tmp_path_factory.mktemp("store")
-    best = json.loads(cliptune("tune", data, "--out", store, "--epochs", 2, "--batch", 4, "--name", "Drei Bewegungen"))
+    best = json.loads(cliptune("tune", data, "--out", store, "--starter", "shapes", "--epochs", 2, "--batch", 4, "--name", "Drei Bewegungen"))
     return store / best["id"]
 
 

@@ -16,7 +16,7 @@ def adapted(data, tmp_path_factory):
     """The export of a run with adapters from the starter model."""
     store = tmp_path_factory.mktemp("adapted")
     lora = ["--lora-rank", 4, "--lora-alpha", 6, "--lora-targets", "query,value,dense"]
-    best = json.loads(cliptune("tune", data, "--out", store, "--epochs", 2, "--batch", 4, *lora))
+    best = json.loads(cliptune("tune", data, "--out", store, "--starter", "shapes", "--epochs", 2, "--batch", 4, *lora))
     cliptune("export", store / best["id"], store / "model.zip")
     return unzipped(store / "model.zip", store / "model")
 

@@ -13,7 +13,7 @@ use cliptune::engine::tuning;
 use cliptune::model::config::ModelSize;
 use cliptune::protocol::USUAL_DISK;
 use cliptune::storage::directory::DirectoryStore;
-use cliptune::train::settings::{Lora, Strategy, Targets, TuneSettings};
+use cliptune::train::settings::{Lora, StartFrom, Strategy, Targets, TuneSettings};
 use cliptune::video::disk::DiskCache;
 
 use crate::labelling::LabellingOptions;
@@ -28,6 +28,9 @@ pub struct Tune {
     /// micro, tiny, small or base, from random weights; without it and --from, the starter model.
     #[arg(long, value_parser = size, conflicts_with = "from")]
     size: Option<ModelSize>,
+    /// The starter model to begin with: people (unless told otherwise) or shapes.
+    #[arg(long, conflicts_with_all = ["size", "from"], value_parser = starter)]
+    starter: Option<StartFrom>,
     /// A file with settings, JSON, as `run.json` has them; the other options win over it.
     #[arg(long)]
     settings: Option<PathBuf>,
@@ -94,6 +97,14 @@ pub struct Tune {
     labelling: LabellingOptions,
 }
 
+fn starter(name: &str) -> Result<StartFrom, String> {
+    match name {
+        "people" => Ok(StartFrom::People),
+        "shapes" => Ok(StartFrom::Starter),
+        _ => Err("name people or shapes".into()),
+    }
+}
+
 fn targets(names: &str) -> Result<Targets, String> {
     Targets::of_names(names).ok_or_else(|| "name some of query, key, value and dense".into())
 }
@@ -103,14 +114,14 @@ pub async fn tune(options: &Tune, device: &Device) -> Result<(), Failure> {
     let mut settings = match (&options.from, options.size) {
         (Some(id), _) => TuneSettings::for_checkpoint(id.clone()),
         (None, Some(size)) => TuneSettings::for_size(size),
-        (None, None) => TuneSettings::for_starter(),
+        (None, None) => TuneSettings::for_start(options.starter.clone().unwrap_or(StartFrom::People)),
     };
     if let Some(file) = &options.settings {
         let text = std::fs::read_to_string(file)
             .map_err(|error| Failure { code: 2, sentence: format!("{} cannot be read: {error}.", file.display()) })?;
         let start = settings.start.clone();
         settings = settings.with_file(&text).map_err(|error| Failure { code: 2, sentence: error.to_string() })?;
-        if options.from.is_some() || options.size.is_some() {
+        if options.from.is_some() || options.size.is_some() || options.starter.is_some() {
             settings.start = start;
         }
     }

@@ -46,7 +46,8 @@ impl Engine {
     pub(super) async fn beginning(&self, start: &StartFrom) -> Result<Checkpoint, String> {
         match start {
             StartFrom::Checkpoint(id) => self.store.load(id).await.map_err(sentence),
-            _ => starter::checkpoint().await.map_err(sentence),
+            StartFrom::People => starter::people().await.map_err(sentence),
+            _ => starter::motions().await.map_err(sentence),
         }
     }
 

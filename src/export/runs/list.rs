@@ -116,7 +116,8 @@ pub fn epochs(record: &RunRecord) -> String {
 /// What the weights were at first.
 pub fn start(record: &RunRecord) -> String {
     match &record.settings.start {
-        StartFrom::Starter => "the starter model".into(),
+        StartFrom::Starter => "the starter model for shapes".into(),
+        StartFrom::People => "the starter model for people".into(),
         StartFrom::Size(size) => format!("random weights, {}", size.name()),
         StartFrom::Checkpoint(_) if record.origin.source.is_empty() => "a checkpoint".into(),
         StartFrom::Checkpoint(_) => format!("a checkpoint, once {}", record.origin.source),

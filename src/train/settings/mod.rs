@@ -26,8 +26,10 @@ use crate::model::config::ModelSize;
 /// What the weights start from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StartFrom {
-    /// The small model that comes with the page, pre-trained on drawn motions.
+    /// The smallest model that comes with the page, pre-trained on drawn shapes that move.
     Starter,
+    /// The larger one that comes with it, pre-trained on drawn figures of people.
+    People,
     /// A new model of this size, with random weights.
     Size(ModelSize),
     /// A checkpoint on this device, by its id; other labels give it a new head.
@@ -142,9 +144,31 @@ impl TuneSettings {
         }
     }
 
-    /// Good settings for the starter model.
+    /// Good settings for the starter model of shapes.
     pub fn for_starter() -> Self {
         Self { start: StartFrom::Starter, epochs: 20, ..Self::for_size(ModelSize::Micro) }
+    }
+
+    /// Good settings for the starter model of people.
+    pub fn for_people() -> Self {
+        let optimization = Optimization { layer_decay: 0.75, ..Optimization::default() };
+        Self {
+            start: StartFrom::People,
+            epochs: 30,
+            learning_rate: 1e-3,
+            optimization,
+            ..Self::for_size(ModelSize::Micro)
+        }
+    }
+
+    /// Good settings for what the weights start from.
+    pub fn for_start(start: StartFrom) -> Self {
+        match start {
+            StartFrom::Starter => Self::for_starter(),
+            StartFrom::People => Self::for_people(),
+            StartFrom::Size(size) => Self::for_size(size),
+            StartFrom::Checkpoint(id) => Self::for_checkpoint(id),
+        }
     }
 
     /// Good settings for going on from trained weights: the guide's own.
