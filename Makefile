@@ -1,5 +1,5 @@
 # The two commands that people need are `make serve` and `make test`; both set up what they need first.
-.PHONY: serve test build setup check test-native test-browser test-e2e test-interop media-support sizes screenshots held-out sample starter clean
+.PHONY: serve test build setup check test-native test-browser test-e2e test-interop media-support sizes screenshots held-out bench-inference sample starter people-starter clean
 
 serve: ## Build the page and serve it at http://localhost:8080
 	@scripts/setup.sh build
@@ -48,7 +48,14 @@ held-out: build ## Accuracy on people never seen in training (../shared/media/la
 sample: ## Draw the sample data set anew (Python 3 and ffmpeg)
 	@python3 scripts/make_sample.py
 
-starter: ## Make the starter model anew: draw its clips, train, export (half an hour)
+bench-inference: ## Our forward pass against ONNX Runtime Web's in Chromium, on the same models (docs/inference.md)
+	@scripts/setup.sh test
+	@scripts/bench_inference.sh
+
+people-starter: ## Make the starter model for people anew, in PyTorch (40 minutes, several GB from the registry)
+	@scripts/make_people_starter.sh
+
+starter: ## Make the starter model for shapes anew: draw its clips, train, export (half an hour)
 	@scripts/setup.sh test
 	@scripts/make_starter.sh
 

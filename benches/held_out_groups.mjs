@@ -1,17 +1,17 @@
 // Accuracy on groups (people, scenes) that the model has never seen: each group's clips are tested by a model that was
-// fine-tuned on all the others', as often as there are groups. Nothing is chosen by the tested clips: there is no
-// validation split, and the last epoch's model is tested. Prints a Markdown table.
+// fine-tuned on all the others', as often as there are groups. Nothing is chosen by the tested clips: validation repeats a
+// group of the training clips, and the model of the least loss on it, the last or nearly, is tested. Prints a Markdown table.
 //
 // usage: node benches/held_out_groups.mjs FOLDER native|browser [SETTINGS.json]
-//   FOLDER holds <Class>/<name with _gNN_>; CLIPTUNE is the native program, CLIPTUNE_DIST the build of the page,
-//   FROM (natively) the folder or zip of a model to start from, the starter model where there is none
+//   FOLDER holds <Class>/<name with _gNN_>; CLIPTUNE is the native program, CLIPTUNE_DIST the build of the page; without
+//   SETTINGS.json those beside this file over the defaults
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { openCliptune } from "../tests/e2e/browser.mjs";
 
-const [folder, where, settings] = process.argv.slice(2);
+const [folder, where, settings = path.join(import.meta.dirname, "held_out_groups.json")] = process.argv.slice(2);
 if (!folder || !["native", "browser"].includes(where)) {
   console.error("usage: node benches/held_out_groups.mjs FOLDER native|browser [SETTINGS.json]");
   process.exit(2);
@@ -25,10 +25,14 @@ const groups = [...new Set(clips.map(({ group }) => group))].sort();
 
 /** The folder with one group as its test split and the others to train on. */
 function holdOut(place, held) {
+  const repeated = groups.find((group) => group !== held);
   for (const { label, name, group } of clips) {
-    const target = path.join(place, group === held ? "test" : "train", label);
-    mkdirSync(target, { recursive: true });
-    cpSync(path.join(folder, label, name), path.join(target, name));
+    const splits = group === held ? ["test"] : group === repeated ? ["train", "val"] : ["train"];
+    for (const split of splits) {
+      const target = path.join(place, split, label);
+      mkdirSync(target, { recursive: true });
+      cpSync(path.join(folder, label, name), path.join(target, name));
+    }
   }
   return place;
 }
@@ -37,15 +41,9 @@ const run = { native, browser }[where];
 
 function native(place) {
   const program = process.env.CLIPTUNE ?? "cliptune";
-  const options = ["tune", path.join(place, "data"), "--out", path.join(place, "run"), ...(settings ? ["--settings", settings] : [])];
-  if (process.env.FROM) options.push("--from", imported(program, path.join(place, "run")));
+  const options = ["tune", path.join(place, "data"), "--out", path.join(place, "run"), "--settings", settings];
   const best = JSON.parse(execFileSync(program, options, { stdio: ["ignore", "pipe", "ignore"], maxBuffer: 1 << 28 }));
   return best.test.accuracy;
-}
-
-/** The id of the model to start from, in the run's folder. */
-function imported(program, run) {
-  return JSON.parse(execFileSync(program, ["import", process.env.FROM, "--out", run])).checkpoint.id;
 }
 
 async function browser(place) {
@@ -53,11 +51,9 @@ async function browser(place) {
   try {
     const { page } = await openCliptune({ after: (ending) => endings.push(ending) }, { device: process.env.DEVICE ?? "cpu" });
     await page.chooseFolder(path.join(place, "data"));
-    if (settings) {
-      await page.go("fine-tune");
-      await page.page.locator("details.more > summary").click();
-      await page.by("load-settings").setInputFiles(settings);
-    }
+    await page.go("fine-tune");
+    await page.page.locator("details.more > summary").click();
+    await page.by("load-settings").setInputFiles(settings);
     await page.startTuning();
     await page.tuned(60 * 60_000);
     return await page.testAccuracy();

@@ -3,7 +3,10 @@
 # PyTorch and transformers. About forty minutes on two cores; how many clips it sees in that time depends on them, so the
 # weights are not the same twice. starter/people/README.md, the model card, is written by hand from what this prints.
 source "$(dirname "$0")/environment.sh"
+source "$(dirname "$0")/python_environment.sh"
 cd "$ROOT"
+environment "$CACHE/interop/transformers-4" tests/interop/requirements.txt
+environment "$CACHE/interop/transformers-5" tests/interop/requirements-5.txt "$CACHE/interop/transformers-4"
 python="$CACHE/interop/transformers-5/bin/python"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT

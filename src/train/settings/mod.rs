@@ -151,12 +151,12 @@ impl TuneSettings {
 
     /// Good settings for the starter model of people.
     pub fn for_people() -> Self {
-        let optimization = Optimization { layer_decay: 0.75, ..Optimization::default() };
         Self {
             start: StartFrom::People,
             epochs: 30,
-            learning_rate: 1e-3,
-            optimization,
+            learning_rate: 2e-3,
+            optimization: Optimization { layer_decay: 0.75, ..Optimization::default() },
+            regularisation: Regularisation { label_smoothing_factor: 0.1, ..Regularisation::default() },
             ..Self::for_size(ModelSize::Micro)
         }
     }
