@@ -4,7 +4,8 @@
 // asked from the network after installation; sample files are kept at first use; anything else is left alone.
 //
 // A newer version is fetched whole beside the one that is shown, and shown from the next load of the only open page.
-// Which one that is stands in a cache, not in this script: Chromium may leave the old script in charge for minutes.
+// Which one that is stands in a cache, not in this script: the old script stays in charge for as long as a page is open.
+// It must not be told to go sooner: a page that loads just then waits for its engine for ever, its request lost between the two.
 const LATEST = { build: "__BUILD__", sample: "__SAMPLE__" };
 const FILES = __FILES__;
 
@@ -14,7 +15,6 @@ const SAMPLE_FOLDER = address("sample/");
 const VERSIONS = "cliptune-versions";
 
 self.addEventListener("install", (event) => {
-  self.skipWaiting();
   event.waitUntil(keepLatest());
 });
 

@@ -48,15 +48,20 @@ export class CliptunePage {
   /** Chooses a folder as the browser's dialog would, and waits for what the page says about it. */
   async chooseFolder(folder) {
     await this.go("data");
-    // Marks what an earlier folder left, so that it is not taken for the answer.
-    await this.page.evaluate(() => {
-      for (const old of document.querySelectorAll(".totals, [data-testid=notice-error]")) old.dataset.old = "";
-    });
+    await this.markAnswers();
     await this.by("folder-input").setInputFiles(folder);
     await this.imported();
   }
 
+  /** Marks what an earlier folder left, so that it is not taken for the next one's answer. */
+  markAnswers() {
+    return this.page.evaluate(() => {
+      for (const old of document.querySelectorAll(".totals, [data-testid=notice-error]")) old.dataset.old = "";
+    });
+  }
+
   async chooseSample() {
+    await this.markAnswers();
     await this.by("sample-button").click();
     await this.imported();
   }
