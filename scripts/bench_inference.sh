@@ -20,7 +20,7 @@ ln -s "$place/models" "$site/models"
 say "Building our forward pass"
 web cargo build --quiet --release --target wasm32-unknown-unknown --no-default-features --features engine --example forward
 web wasm-bindgen --target web --out-dir "$site" --out-name forward "$CACHE/target/web/wasm32-unknown-unknown/release/examples/forward.wasm"
-web wasm-opt --output="$site/forward_bg.wasm.small" -Os --all-features "$site/forward_bg.wasm"
+web wasm-opt --output="$site/forward_bg.wasm.small" -Os --enable-simd --enable-bulk-memory --enable-reference-types --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals --enable-multivalue "$site/forward_bg.wasm"
 mv "$site/forward_bg.wasm.small" "$site/forward_bg.wasm"
 cp benches/inference/worker.mjs "$place"/node_modules/onnxruntime-web/dist/ort*.{mjs,wasm} "$site"
 echo '<!doctype html><meta charset="utf-8" /><title>Forward passes side by side</title>' >"$site/index.html"
