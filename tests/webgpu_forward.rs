@@ -109,14 +109,15 @@ async fn weights_come_back_from_the_gpu_bit_for_bit() {
     }
 }
 
-/// 200 steps: the second half never reserves more of the device's memory than the first did.
+/// 200 steps: in the second half never more of the device's memory is in use than in the first, and what is held for reuse
+/// grows by a tenth at most, which is the allocator's business: it cuts its pages as they come free.
 #[wasm_bindgen_test]
 async fn memory_is_flat_over_200_steps() {
     let device = gpu().await.autodiff();
     let golden = golden!("golden/micro");
     let (mut model, _) = load(&golden, &device).await;
     let mut optimizer = AdamW::new(0.0);
-    let mut reserved = Vec::new();
+    let (mut used, mut reserved) = (Vec::new(), Vec::new());
     for step in 0..200 {
         let labels = Tensor::<1, Int>::from_data(TensorData::from([0, 1]), &device);
         let loss = cross_entropy(model.forward(pixels(&golden, &device)), labels);
@@ -128,9 +129,16 @@ async fn memory_is_flat_over_200_steps() {
         assert!(loss.iter::<f32>().all(f32::is_finite));
         if step % 20 == 19 {
             let usage = device.clone().without_autodiff().memory_pool_usage().unwrap();
+            used.push(usage.bytes_in_use);
             reserved.push(usage.bytes_reserved);
         }
     }
-    let (first, second) = reserved.split_at(reserved.len() / 2);
-    assert!(second.iter().max() <= first.iter().max(), "bytes reserved after every 20th step: {reserved:?}");
+    let most_of_halves = |bytes: &[u64]| {
+        let (first, second) = bytes.split_at(bytes.len() / 2);
+        [first, second].map(|half| half.iter().copied().max().unwrap())
+    };
+    let [first, second] = most_of_halves(&used);
+    assert!(second <= first, "bytes in use after every 20th step: {used:?}");
+    let [first, second] = most_of_halves(&reserved);
+    assert!(second <= first + first / 10, "bytes reserved after every 20th step: {reserved:?}");
 }
