@@ -40,7 +40,7 @@ test("each strategy trains from the form, and what it froze stays as it was", { 
     assert.equal(await page.by("saved").count(), strategy === "freeze" ? 1 : 0, strategy);
     await page.by("tune-again").click();
   }
-  assert.equal(await field("learning_rate").inputValue(), "0.01", "ten times the usual");
+  assert.equal(await field("learning_rate").inputValue(), "0.02", "ten times the usual");
   assert.equal(await field("lora_targets").inputValue(), "query,value");
   // The first step is the same model on the same clips; after it what is trained differs.
   assert.equal(first.lora[0], first.no_freeze[0]);
