@@ -14,7 +14,7 @@ use cliptune::protocol::{CheckpointSummary, LoadReport};
 use cliptune::storage::CheckpointStore;
 use cliptune::storage::directory::DirectoryStore;
 use cliptune::train::record::RunRecord;
-use pollster::block_on;
+use futures_executor::block_on;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;

@@ -15,7 +15,7 @@ use cliptune::decoders::{
 };
 use cliptune::files::FileSource;
 use cliptune::video::{Video, VideoReader, VideoSource};
-use pollster::block_on;
+use futures_executor::block_on;
 
 const LEAST_PSNR: f64 = 40.0;
 
@@ -234,8 +234,8 @@ fn motion_jpeg_without_tables_decodes_as_ffmpeg_decodes_it() {
 #[test]
 fn every_index_and_none_lead_to_the_same_packets() {
     let packets = |avi| {
+        let video = open(avi);
         block_on(async {
-            let video = open(avi);
             let mut run = video.run_from(0.0).await.unwrap();
             let mut packets = Vec::new();
             while let Some(packet) = run.next().await.unwrap() {

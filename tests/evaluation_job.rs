@@ -29,7 +29,7 @@ use cliptune::train::settings::TuneSettings;
 use cliptune::video::VideoSource;
 use cliptune::video::clip::ClipLoader;
 use cliptune::video::views::TestViews;
-use pollster::block_on;
+use futures_executor::block_on;
 use runs::{clips, import, settings, to_the_end};
 use sample::small_folder;
 use serde_json::Value;

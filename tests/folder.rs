@@ -16,7 +16,7 @@ use cliptune::protocol::TuneEvent;
 use cliptune::storage::CheckpointStore;
 use cliptune::storage::directory::DirectoryStore;
 use cliptune::train::settings::TuneSettings;
-use pollster::block_on;
+use futures_executor::block_on;
 use runs::{after_epoch, after_step, clips, import, resume, settings, to_the_end, tune};
 use sample::small_folder;
 

@@ -15,7 +15,7 @@ use cliptune::video::clip::{Clip, ClipLoader, ClipShape, IMAGENET_MEAN, IMAGENET
 use cliptune::video::disk::DiskCache;
 use cliptune::video::views::{TestView, TestViews};
 use cliptune::video::{VideoError, VideoSource};
-use pollster::block_on;
+use futures_executor::block_on;
 
 const SHAPE: ClipShape = ClipShape { frames: 8, height: 32, width: 48, mean: IMAGENET_MEAN, std: IMAGENET_STD };
 /// 3 s of 160 x 120 at 25 frames a second: 4.3 MB of frames, just too much for memory.

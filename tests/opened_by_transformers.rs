@@ -18,7 +18,7 @@ use cliptune::storage::Checkpoint;
 use cliptune::storage::archive::unpack;
 use cliptune::storage::checkpoint::{NamedFile, Stranger};
 use cliptune::tensors::NumberFormat;
-use pollster::block_on;
+use futures_executor::block_on;
 use safetensors::tensor::SafeTensors;
 
 fn fixture(name: &str) -> PathBuf {

@@ -24,11 +24,11 @@ use cliptune::train::lora;
 use cliptune::train::optimizer::{AdamW, GradientSum};
 use cliptune::train::schedule::Schedule;
 use cliptune::train::settings::{Lora, Strategy, Targets};
+use futures_executor::block_on;
 use golden::{
     assert_same_bits, assert_tensors_agree, fixture, floats, golden, largest_difference, open, published, saved,
     tensor, values, written,
 };
-use pollster::block_on;
 use safetensors::tensor::SafeTensors;
 
 const CONFIGURATIONS: [&str; 4] = ["micro", "tiny", "odd", "rect"];

@@ -25,11 +25,11 @@ use cliptune::tensors::TensorFiles;
 use cliptune::train::optimizer::{AdamW, GradientSum};
 use cliptune::train::schedule::Schedule;
 use cliptune::video::clip::{IMAGENET_MEAN, IMAGENET_STD};
+use futures_executor::block_on;
 use golden::{
     assert_same_bits, assert_tensors_agree, fixture, floats, golden, largest_difference, open, published, saved,
     tensor, values, written,
 };
-use pollster::block_on;
 use safetensors::tensor::SafeTensors;
 
 fn load(device: &Device, norm_pix_loss: bool) -> (PretrainingModel, VideoMaeConfig) {

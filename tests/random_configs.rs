@@ -44,7 +44,7 @@ fn logits_agree_to_1e_4_whatever_the_shape() {
     let folders = folders();
     assert_eq!(folders.len(), 8);
     for folder in folders {
-        let difference = pollster::block_on(difference(&folder, &device));
+        let difference = futures_executor::block_on(difference(&folder, &device));
         println!("{}: logits differ by {difference:e}", folder.display());
         assert!(difference < 1e-4, "{}: {difference:e}", folder.display());
     }

@@ -16,7 +16,7 @@ use cliptune::train::settings::{
     Checkpointing, ClassWeights, EvalStrategy, Lora, Optimization, Regularisation, SchedulerType, Selection, Strategy,
     Targets, TuneSettings,
 };
-use pollster::block_on;
+use futures_executor::block_on;
 use runs::{after_epoch, after_step, resume, settings, to_the_end, tune};
 use sample::small_folder;
 

@@ -16,7 +16,7 @@ use cliptune::storage::directory::{DirectoryStore, read_model_folder};
 use cliptune::storage::{Checkpoint, CheckpointStore, StorageError};
 use cliptune::tensors::TensorsError;
 use cliptune::train::record::Outcomes;
-use pollster::block_on;
+use futures_executor::block_on;
 use storage_model::{assert_same, unfinished, weights};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};

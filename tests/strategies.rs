@@ -30,8 +30,8 @@ use cliptune::train::settings::{
     TuneSettings,
 };
 use cliptune::video::clip::{Clip, ClipLoader, View};
+use futures_executor::block_on;
 use half::f16;
-use pollster::block_on;
 use runs::{after_epoch, settings, to_the_end, tune};
 use safetensors::tensor::SafeTensors;
 use sample::small_folder;

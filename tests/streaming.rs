@@ -13,7 +13,7 @@ use cliptune::model::config::VideoMaeConfig;
 use cliptune::model::weights::names::expected;
 use cliptune::model::weights::{self, compare};
 use cliptune::tensors::{NumberFormat, SafetensorsWriter, TensorFiles};
-use pollster::block_on;
+use futures_executor::block_on;
 
 /// Counts the bytes on the heap, and the most there were.
 struct Counting;

@@ -19,7 +19,7 @@ use cliptune::video::{
     transform::evaluation,
     views::{ClipChoice, Framing, TestView, TestViews},
 };
-use pollster::block_on;
+use futures_executor::block_on;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let size = ModelSize::from_name(size).ok_or("SIZE is micro, tiny, small or base")?;
     let (batch, steps): (usize, usize) = (batch.parse()?, steps.parse()?);
     let choice = if place == "gpu" { DeviceChoice::Gpu } else { DeviceChoice::Cpu };
-    let (device, report, _) = pollster::block_on(device::choose(choice))?;
+    let (device, report, _) = futures_executor::block_on(device::choose(choice))?;
     let training = device.clone().autodiff();
 
     let classes = (0..CLASSES).map(|class| class.to_string()).collect::<Vec<_>>();

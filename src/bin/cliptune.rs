@@ -144,7 +144,7 @@ fn unusable(error: impl std::fmt::Display) -> Failure {
 }
 
 fn main() -> ExitCode {
-    match pollster::block_on(run(Arguments::parse())) {
+    match futures_executor::block_on(run(Arguments::parse())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{}", failure.sentence);

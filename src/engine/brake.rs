@@ -60,9 +60,9 @@ mod tests {
     use std::pin::pin;
     use std::rc::Rc;
 
+    use futures_executor::block_on;
     use futures_util::future::FutureExt;
     use futures_util::poll;
-    use pollster::block_on;
 
     use super::*;
 

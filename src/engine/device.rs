@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_cpu_is_there_when_asked_for() {
-        let (_, report, _) = pollster::block_on(choose(DeviceChoice::Cpu)).unwrap();
+        let (_, report, _) = futures_executor::block_on(choose(DeviceChoice::Cpu)).unwrap();
         assert_eq!((report.device, report.notice), (DeviceChoice::Cpu, None));
     }
 }

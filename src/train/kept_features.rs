@@ -149,7 +149,7 @@ impl KeptFeatures {
 
 #[cfg(test)]
 mod tests {
-    use pollster::block_on;
+    use futures_executor::block_on;
 
     use super::*;
 

@@ -180,7 +180,7 @@ mod tests {
     use crate::train::lora;
     use crate::train::settings::{Lora, Targets};
     use burn::tensor::Device;
-    use pollster::block_on;
+    use futures_executor::block_on;
 
     fn model() -> (VideoMae, VideoMaeConfig) {
         let labels = ["one", "two"].map(str::to_string);

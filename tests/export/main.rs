@@ -26,8 +26,8 @@ use cliptune::train::record::RunRecord;
 use cliptune::train::settings::{
     Checkpointing, EvalStrategy, Lora, Metric, Selection, StartFrom, Strategy, Targets, TuneSettings,
 };
+use futures_executor::block_on;
 use half::f16;
-use pollster::block_on;
 
 use safetensors::tensor::{Dtype, SafeTensors};
 use sample::small_folder;

@@ -9,7 +9,7 @@ use cliptune::files::FileSource;
 use cliptune::model::config::VideoMaeConfig;
 use cliptune::model::weights;
 use cliptune::tensors::{NumberFormat, TensorFiles};
-use pollster::block_on;
+use futures_executor::block_on;
 use safetensors::tensor::{Dtype, SafeTensors};
 
 pub fn golden(path: &str) -> PathBuf {

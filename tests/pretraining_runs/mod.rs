@@ -34,7 +34,7 @@ use cliptune::video::VideoSource;
 use cliptune::video::clip::{Clip, ClipLoader, ClipShape, View};
 use cliptune::video::disk::DiskCache;
 use cliptune::video::views::TestView;
-use pollster::block_on;
+use futures_executor::block_on;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

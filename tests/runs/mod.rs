@@ -14,7 +14,7 @@ use cliptune::storage::directory::DirectoryStore;
 use cliptune::train::settings::TuneSettings;
 use cliptune::video::VideoSource;
 use cliptune::video::disk::DiskCache;
-use pollster::block_on;
+use futures_executor::block_on;
 
 /// The clips below a folder of `split/class/clip`.
 pub fn clips(folder: &Path) -> Vec<(String, VideoSource)> {
