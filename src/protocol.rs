@@ -14,7 +14,7 @@ use crate::dataset::labelling::Labelling;
 use crate::dataset::{Catalogue, Split, Unusable};
 use crate::evaluation::Views;
 use crate::train::pretraining::settings::PretrainSettings;
-use crate::train::settings::{StartFrom, TuneSettings};
+use crate::train::settings::{GradientCheckpointing, StartFrom, TuneSettings};
 
 pub use pictures::{ClipPicture, Picture};
 pub use run::*;
@@ -107,7 +107,7 @@ pub enum Command {
     /// These settings with those of a file, whose `File` travels beside the message. Answer: [`Event::Settings`].
     ReadSettings { settings: TuneSettings },
     /// Whether a model of this configuration and its training fit on this device. Answer: [`Event::Fit`].
-    AskFit { start: StartFrom, batch: usize },
+    AskFit { start: StartFrom, step: StepLoad },
     /// The runs that left checkpoints here. Answer: [`Event::Runs`], with the newest ones over one another.
     ListRuns,
     /// Curves, results and settings of these runs over one another. Answer: [`Event::Compared`].
@@ -282,6 +282,23 @@ impl LoadReport {
     }
 }
 
+/// What of the settings decides how much memory a training step of a model takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepLoad {
+    /// Clips a forward pass.
+    pub batch: usize,
+    pub checkpointing: GradientCheckpointing,
+}
+
+impl StepLoad {
+    pub fn of(settings: &TuneSettings) -> Self {
+        Self { batch: settings.batch, checkpointing: settings.optimization.gradient_checkpointing }
+    }
+
+    /// The least that any settings ask for.
+    pub const LEAST: Self = Self { batch: 1, checkpointing: GradientCheckpointing::Auto };
+}
+
 /// Whether a model fits on a device, estimated from its configuration and the device's limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fit {
@@ -290,6 +307,8 @@ pub struct Fit {
     pub inference_bytes: u64,
     /// Bytes that a training step takes, about.
     pub training_bytes: u64,
+    /// Whether it computes each layer twice, so that it takes no more.
+    pub recomputes: bool,
     /// Why it will not fit, and what to do; a sentence.
     pub refusal: Option<String>,
 }

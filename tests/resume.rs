@@ -13,8 +13,8 @@ use cliptune::storage::directory::DirectoryStore;
 use cliptune::storage::{Checkpoint, CheckpointStore};
 use cliptune::train::record::RunRecord;
 use cliptune::train::settings::{
-    Checkpointing, ClassWeights, EvalStrategy, Lora, Optimization, Regularisation, SchedulerType, Selection, Strategy,
-    Targets, TuneSettings,
+    Checkpointing, ClassWeights, EvalStrategy, GradientCheckpointing, Lora, Optimization, Regularisation,
+    SchedulerType, Selection, Strategy, Targets, TuneSettings,
 };
 use futures_executor::block_on;
 use runs::{after_epoch, after_step, resume, settings, to_the_end, tune};
@@ -210,6 +210,7 @@ fn a_run_that_draws_all_that_it_can_at_random_goes_on_the_same() {
         lr_scheduler_type: SchedulerType::Cosine,
         warmup_steps: 2,
         max_steps: 7,
+        gradient_checkpointing: GradientCheckpointing::Always,
     };
     let selection = Selection { early_stopping_patience: 3, ..Selection::default() };
     let drawn = TuneSettings { regularisation, optimization, selection, batch: 2, accumulation: 2, ..settings() };
@@ -221,8 +222,7 @@ fn patience_that_was_used_up_before_a_stop_is_not_given_back() {
     let selection = Selection { early_stopping_patience: 2, ..Selection::default() };
     // So small a step changes no number: the third epoch is the last.
     let settings = TuneSettings { learning_rate: 1e-30, selection, epochs: 9, ..settings() };
-    let whole = Whole::of(&settings);
-    assert_eq!(steps(&whole.events).len(), 6);
+    assert_eq!(steps(&Whole::of(&settings).events).len(), 6);
     assert_goes_on(&settings, &[3, 4, 5], "patience");
 }
 

@@ -338,7 +338,16 @@ fn a_frozen_backbone_sees_each_view_once_and_answers_as_ever() {
         let examples = place.data.examples();
         let (shape, device) = (&loaded.shape, &device);
         let kept = KeptFeatures::new(0);
-        let run = Run { settings, examples: &examples, source: &source, shape, classes: &classes, kept: &kept, device };
+        let run = Run {
+            settings,
+            examples: &examples,
+            source: &source,
+            shape,
+            classes: &classes,
+            kept: &kept,
+            recomputes: false,
+            device,
+        };
         block_on(run::tune(run, loaded.model, None, &mut watching)).unwrap();
         (source.decoded.get(), watching)
     };

@@ -12,6 +12,7 @@ use cliptune::model::weights::{self, compare};
 use cliptune::protocol::LoadReport;
 use cliptune::tensors::{NumberFormat, TensorFiles};
 use cliptune::train::optimizer::{AdamW, GradientSum};
+use cliptune::train::recomputing;
 use safetensors::tensor::SafeTensors;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
@@ -141,4 +142,34 @@ async fn memory_is_flat_over_200_steps() {
     assert!(second <= first, "bytes in use after every 20th step: {used:?}");
     let [first, second] = most_of_halves(&reserved);
     assert!(second <= first + first / 10, "bytes reserved after every 20th step: {reserved:?}");
+}
+
+/// Loss and gradients are the same, with less of the device's memory in use when the backward pass begins.
+#[wasm_bindgen_test]
+async fn layers_that_are_computed_twice_keep_less_of_a_step() {
+    let device = gpu().await.autodiff();
+    let golden = golden!("golden/micro");
+    let (model, _) = load(&golden, &device).await;
+    let mut learnt = Vec::new();
+    for twice in [false, true] {
+        let labels = Tensor::<1, Int>::from_data(TensorData::from([0, 1]), &device);
+        let (pixels, mut gradients, mut in_use) = (pixels(&golden, &device), GradientSum::default(), 0);
+        let loss = |logits: Tensor<2>| {
+            in_use = device.clone().without_autodiff().memory_pool_usage().unwrap().bytes_in_use;
+            cross_entropy(logits, labels)
+        };
+        let loss = if twice {
+            recomputing::learn(&model, pixels, None, loss, (&mut gradients, 1.0)).1
+        } else {
+            let loss = loss(model.forward(pixels));
+            gradients.add(&model, &mut loss.backward(), 1.0);
+            loss.without_autodiff()
+        };
+        let norm = gradients.clip(0.0).unwrap();
+        let numbers = Tensor::cat(vec![loss, norm], 0).into_data_async().await.unwrap();
+        learnt.push((numbers.iter::<f32>().collect::<Vec<_>>(), in_use));
+    }
+    let [(once, kept_once), (twice, kept_twice)] = learnt.try_into().unwrap();
+    assert!(once.iter().zip(&twice).all(|(one, other)| (one - other).abs() <= 1e-5 * one), "{once:?} {twice:?}");
+    assert!(kept_twice < kept_once, "{kept_once} bytes, and {kept_twice} where layers are computed twice");
 }

@@ -3,7 +3,8 @@
 //! Comes in: a size, a batch, a number of steps, a device. Goes out: a row of a Markdown table. The engine's own model, loss,
 //! gradients and optimizer on random clips; decodes nothing.
 //!
-//! usage: cargo run --example step -- SIZE BATCH STEPS cpu|gpu
+//! usage: cargo run --example step -- SIZE BATCH STEPS cpu|gpu [twice]
+//! `twice`: each layer is computed twice, so that less is kept (`train::recomputing`).
 
 use std::time::Instant;
 
@@ -15,8 +16,11 @@ use cliptune::model::classifier::{VideoMae, cross_entropy};
 use cliptune::model::config::ModelSize;
 use cliptune::protocol::DeviceChoice;
 use cliptune::train::optimizer::{AdamW, GradientSum};
+use cliptune::train::recomputing;
+use replace_with::replace_with_or_abort;
 
 const CLASSES: usize = 10;
+const USAGE: &str = "usage: step SIZE BATCH STEPS cpu|gpu [twice]";
 
 struct Bench {
     /// Without autodiff.
@@ -40,9 +44,28 @@ impl Bench {
         from.elapsed().as_secs_f64() * 1e3
     }
 
+    /// Bytes of tensors that lie on the device.
+    fn in_use(&self) -> u64 {
+        self.device.memory_pool_usage().map_or(0, |usage| usage.bytes_in_use)
+    }
+
     fn reserved(&self) -> u64 {
         self.device.memory_pool_usage().map_or(0, |usage| usage.bytes_reserved)
     }
+}
+
+/// Gigabytes of tensors, by when a step has them.
+#[derive(Default)]
+struct Memory {
+    weights: u64,
+    /// With what the forward pass keeps.
+    forward: u64,
+    /// With gradients instead.
+    backward: u64,
+    /// With the optimizer's moments, after the step.
+    after: u64,
+    /// What the allocator has reserved at most, of these times.
+    reserved: u64,
 }
 
 fn median(mut times: Vec<f64>) -> f64 {
@@ -52,9 +75,8 @@ fn median(mut times: Vec<f64>) -> f64 {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = std::env::args().skip(1).collect::<Vec<_>>();
-    let [size, batch, steps, place] = arguments.as_slice() else {
-        return Err("usage: step SIZE BATCH STEPS cpu|gpu".into());
-    };
+    let ([size, batch, steps, place], rest) = arguments.split_first_chunk().ok_or(USAGE)?;
+    let twice = rest.iter().any(|word| word == "twice");
     let size = ModelSize::from_name(size).ok_or("SIZE is micro, tiny, small or base")?;
     let (batch, steps): (usize, usize) = (batch.parse()?, steps.parse()?);
     let choice = if place == "gpu" { DeviceChoice::Gpu } else { DeviceChoice::Cpu };
@@ -75,29 +97,46 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let forward = (0..=steps).map(|_| bench.timed(|| bench.loss(&answering, &bench.device))).skip(1);
     let forward = median(forward.collect());
     drop(answering);
-    let before = bench.reserved();
+    let mut memory = Memory { weights: bench.in_use(), ..Memory::default() };
     let mut optimizer = AdamW::new(0.05);
-    let (mut times, mut most) = (Vec::new(), 0);
+    let mut times = Vec::new();
     for _ in 0..=steps {
         times.push(bench.timed(|| {
-            let loss = bench.loss(&model, &training);
             let mut gradients = GradientSum::default();
-            gradients.add(&model, &mut loss.backward(), 1.0);
+            let pixels = Tensor::<5>::from_data(bench.pixels.clone(), &training);
+            let labels = Tensor::<1, Int>::from_data(bench.labels.clone(), &training);
+            let loss = |logits| {
+                let loss = cross_entropy(logits, labels);
+                memory.forward = bench.in_use();
+                memory.reserved = bench.reserved().max(memory.reserved);
+                loss
+            };
+            let loss = if twice {
+                recomputing::learn(&model, pixels, None, loss, (&mut gradients, 1.0)).1
+            } else {
+                let loss = loss(model.forward(pixels));
+                gradients.add(&model, &mut loss.backward(), 1.0);
+                loss.without_autodiff()
+            };
             gradients.clip(1.0);
-            model = optimizer.step(model.clone(), gradients, 1e-4);
-            loss.without_autodiff()
+            memory.backward = bench.in_use();
+            memory.reserved = bench.reserved().max(memory.reserved);
+            replace_with_or_abort(&mut model, |model| optimizer.step(model, gradients, 1e-4));
+            memory.after = bench.in_use();
+            memory.reserved = bench.reserved().max(memory.reserved);
+            loss
         }));
-        most = bench.reserved().max(most);
-        eprintln!("{:.0} ms, {:.2} GB", times.last().copied().unwrap_or_default(), most as f64 / 1e9);
+        eprintln!("{:.0} ms", times.last().copied().unwrap_or_default());
     }
-    let step = median(times.split_off(1));
+    let step = median(times.split_off(1.min(steps)));
+    let gigabytes = [memory.weights, memory.forward, memory.backward, memory.after, memory.reserved];
+    let gigabytes = gigabytes.map(|bytes| format!("{:.3}", bytes as f64 / 1e9)).join(" | ");
     println!(
-        "| {} | {batch} | {} | {forward:.1} | {step:.1} | {:.2} | {:.2} | {:.2} |",
+        "| {} | {batch} | {} | {} | {forward:.1} | {step:.1} | {:.2} | {gigabytes} |",
         size.name(),
+        if twice { "twice" } else { "once" },
         report.name,
-        step / forward,
-        before as f64 / 1e9,
-        most as f64 / 1e9
+        step / forward
     );
     Ok(())
 }

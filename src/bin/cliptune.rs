@@ -19,6 +19,7 @@ use std::rc::Rc;
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::{Parser, Subcommand, ValueEnum};
 use cliptune::engine::classification::classify;
+use cliptune::engine::fit::Limits;
 use cliptune::engine::folder::Folder;
 use cliptune::engine::loaded::LoadedModel;
 use cliptune::engine::tuning::{JobError, Workplace};
@@ -239,7 +240,7 @@ fn workplace<'a>(
     device: &'a Device,
     disk: &'a Rc<DiskCache>,
 ) -> Workplace<'a, DirectoryStore> {
-    Workplace { folder, store, device, disk, brake: Rc::default() }
+    Workplace { folder, store, device, limits: Limits::None, disk, brake: Rc::default() }
 }
 
 async fn print_best(store: &DirectoryStore, id: &str) -> Result<(), Failure> {

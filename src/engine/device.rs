@@ -106,7 +106,7 @@ mod platform {
 
     pub async fn adapter() -> Result<Adapter, String> {
         let device = initialise().await?;
-        let name = device.identity().map_or_else(|| "GPU".to_string(), |identity| format!("{identity:?}"));
+        let name = device.identity().map_or_else(|| "GPU".to_string(), |identity| identity.name);
         Ok(Adapter { software: is_software(&name), name, limits: Limits::None })
     }
 

@@ -5,11 +5,15 @@
 
 use crate::model::config::VideoMaeConfig;
 use crate::model::weights::names::expected;
-use crate::protocol::Fit;
+use crate::protocol::{Fit, StepLoad};
+use crate::train::settings::GradientCheckpointing;
 
 const FLOAT: u64 = 4;
 /// What wasm can address, less what the program itself and the clips need.
 const CPU_BYTES: u64 = 3 << 30;
+/// What a training step takes of a GPU before its layers are computed twice instead: a GPU of which a browser tells no size
+/// is not taken for a larger one.
+const GPU_BYTES: u64 = 4_000_000_000;
 
 /// What a device can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +36,9 @@ struct Counts {
     widest: u64,
     /// Numbers that one layer keeps of one clip for its backward pass.
     layer: u64,
+    /// Of these, what goes into the layer.
+    input: u64,
+    layers: u64,
 }
 
 impl Counts {
@@ -49,6 +56,8 @@ impl Counts {
             // In, norms, query, key, value, mixed, out and two residuals; and the feed-forward block before and after its
             // activation.
             layer: tokens.saturating_mul(9 * width + 3 * inner),
+            input: tokens.saturating_mul(width),
+            layers: config.num_hidden_layers as u64,
         }
     }
 
@@ -59,6 +68,17 @@ impl Counts {
             Limits::Gpu { .. } => self.scores.saturating_mul(4),
             Limits::None | Limits::Wasm => 0,
         }
+    }
+
+    /// Bytes of a training step, with each layer computed twice or not: weights, gradients, AdamW's two moments, and what is
+    /// kept of each clip.
+    fn training_bytes(&self, batch: usize, recomputes: bool, limits: Limits) -> u64 {
+        let kept = match recomputes {
+            true => self.input.saturating_mul(self.layers).saturating_add(self.layer),
+            false => self.layer.saturating_mul(self.layers),
+        };
+        let kept = kept.saturating_add(self.passing(limits)).saturating_mul(batch as u64);
+        FLOAT.saturating_mul(self.parameters.saturating_mul(4).saturating_add(kept))
     }
 
     /// In bytes; a forward pass writes no scores.
@@ -80,17 +100,27 @@ pub fn clips_at_a_time(config: &VideoMaeConfig, most: usize, limits: Limits) -> 
     (1..=most).rev().find(|&clips| fits(clips)).unwrap_or(1)
 }
 
-/// Estimates what a model takes to classify one clip, and to train on batches of so many; refuses what does not fit,
-/// training only where a batch is given.
-pub fn estimate(config: &VideoMaeConfig, batch: Option<usize>, limits: Limits) -> Fit {
-    let (trains, batch) = (batch.is_some(), batch.unwrap_or(1));
+/// Estimates what a model takes to classify one clip, and for a training step; refuses what does not fit, training only
+/// where a step is given.
+pub fn estimate(config: &VideoMaeConfig, step: Option<StepLoad>, limits: Limits) -> Fit {
+    let (trains, StepLoad { batch, checkpointing }) = (step.is_some(), step.unwrap_or(StepLoad::LEAST));
     let counts = Counts::of(config);
     let Counts { parameters, layer, .. } = counts;
-    let kept = layer.saturating_mul(config.num_hidden_layers as u64).saturating_add(counts.passing(limits));
-    let kept = kept.saturating_mul(batch as u64);
     let inference_bytes = FLOAT.saturating_mul(parameters.saturating_add(layer));
-    // Weights, gradients and AdamW's two moments.
-    let training_bytes = FLOAT.saturating_mul(parameters.saturating_mul(4).saturating_add(kept));
+    let plain = counts.training_bytes(batch, false, limits);
+    let is_short = match limits {
+        Limits::None => false,
+        Limits::Wasm => plain > CPU_BYTES,
+        Limits::Gpu { .. } => plain > GPU_BYTES,
+    };
+    let recomputes = match checkpointing {
+        GradientCheckpointing::Auto => is_short,
+        GradientCheckpointing::Always => true,
+        GradientCheckpointing::Never => false,
+    };
+    // Dropout of the configuration's own would be drawn anew.
+    let recomputes = recomputes && config.hidden_dropout_prob == 0.0 && config.attention_probs_dropout_prob == 0.0;
+    let training_bytes = counts.training_bytes(batch, recomputes, limits);
     let largest_buffer = |clips: u64| counts.largest_buffer(clips, trains);
     let refusal = match limits {
         Limits::Gpu { largest_buffer: most } if largest_buffer(1) > most => Some(format!(
@@ -113,7 +143,7 @@ pub fn estimate(config: &VideoMaeConfig, batch: Option<usize>, limits: Limits) -
         )),
         _ => None,
     };
-    Fit { parameters: parameters as usize, inference_bytes, training_bytes, refusal }
+    Fit { parameters: parameters as usize, inference_bytes, training_bytes, recomputes, refusal }
 }
 
 fn gigabytes(bytes: u64) -> String {
@@ -129,14 +159,18 @@ mod tests {
         size.config(&(0..400).map(|id| id.to_string()).collect::<Vec<_>>())
     }
 
+    fn clips(batch: usize) -> Option<StepLoad> {
+        Some(StepLoad { batch, ..StepLoad::LEAST })
+    }
+
     #[test]
     fn the_published_sizes_have_the_published_numbers_of_parameters() {
-        let fit = |size| estimate(&config(size), Some(1), Limits::None);
+        let fit = |size| estimate(&config(size), clips(1), Limits::None);
         // shared/golden/shapes: videomae-small-finetuned-kinetics, videomae-base-finetuned-kinetics.
         assert_eq!(fit(ModelSize::Small).parameters, 22_033_936);
         assert_eq!(fit(ModelSize::Base).parameters, 86_534_800);
         let gpu = Limits::Gpu { largest_buffer: 1 << 30 };
-        let [cpu, gpu] = [Limits::None, gpu].map(|limits| estimate(&config(ModelSize::Base), Some(1), limits));
+        let [cpu, gpu] = [Limits::None, gpu].map(|limits| estimate(&config(ModelSize::Base), clips(1), limits));
         assert!(gpu.training_bytes < 4_000_000_000, "no layer's scores are kept");
         assert_eq!(
             gpu.training_bytes - cpu.training_bytes,
@@ -148,13 +182,40 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused_with_what_to_change() {
         let small_gpu = Limits::Gpu { largest_buffer: 128 << 20 };
-        assert_eq!(estimate(&config(ModelSize::Micro), Some(8), small_gpu).refusal, None);
-        assert_eq!(estimate(&config(ModelSize::Base), Some(1), small_gpu).refusal, None);
-        let refusal = estimate(&config(ModelSize::Base), Some(2), small_gpu).refusal.unwrap();
+        assert_eq!(estimate(&config(ModelSize::Micro), clips(8), small_gpu).refusal, None);
+        assert_eq!(estimate(&config(ModelSize::Base), clips(1), small_gpu).refusal, None);
+        let refusal = estimate(&config(ModelSize::Base), clips(2), small_gpu).refusal.unwrap();
         assert!(refusal.contains("smaller batch"), "{refusal}");
-        let refusal = estimate(&config(ModelSize::Base), Some(2), Limits::Wasm).refusal.unwrap();
+        let refusal = estimate(&config(ModelSize::Base), clips(16), Limits::Wasm).refusal.unwrap();
         assert!(refusal.contains("CPU"), "{refusal}");
         assert_eq!(estimate(&config(ModelSize::Base), None, Limits::Wasm).refusal, None, "it classifies all the same");
+    }
+
+    #[test]
+    fn layers_are_computed_twice_where_a_step_would_not_fit_otherwise() {
+        let gpu = Limits::Gpu { largest_buffer: 1 << 30 };
+        let fit = |config: &VideoMaeConfig, batch, checkpointing, limits| {
+            estimate(config, Some(StepLoad { batch, checkpointing }), limits)
+        };
+        let base = config(ModelSize::Base);
+        for (batch, limits, twice) in
+            [(1, gpu, false), (4, gpu, true), (4, Limits::None, false), (4, Limits::Wasm, true)]
+        {
+            let [auto, always, never] =
+                GradientCheckpointing::ALL.map(|(_, checkpointing)| fit(&base, batch, checkpointing, limits));
+            assert_eq!(
+                (auto.recomputes, always.recomputes, never.recomputes),
+                (twice, true, false),
+                "{batch} {limits:?}"
+            );
+            assert!(always.training_bytes < never.training_bytes);
+            assert_eq!(auto.training_bytes, if twice { always } else { never }.training_bytes);
+        }
+        let drawn = VideoMaeConfig { hidden_dropout_prob: 0.1, ..base };
+        assert!(
+            !fit(&drawn, 4, GradientCheckpointing::Always, gpu).recomputes,
+            "its dropout would be another the second time"
+        );
     }
 
     #[test]
@@ -174,6 +235,6 @@ mod tests {
         let mut absurd =
             VideoMaeConfig { hidden_size: 1 << 16, intermediate_size: 1 << 16, ..VideoMaeConfig::default() };
         absurd.num_frames = 1 << 16;
-        assert!(estimate(&absurd, Some(256), Limits::Wasm).refusal.is_some());
+        assert!(estimate(&absurd, clips(256), Limits::Wasm).refusal.is_some());
     }
 }

@@ -15,7 +15,7 @@ use super::tuning::JobError;
 use crate::dataset::words::{counted, duration, size};
 use crate::model::classifier::VideoMae;
 use crate::model::config::VideoMaeConfig;
-use crate::protocol::{Estimate, TuneEvent};
+use crate::protocol::{Estimate, StepLoad, TuneEvent};
 use crate::train::features;
 use crate::train::feed::{ClipSource, Example};
 use crate::train::kept_features::KeptFeatures;
@@ -57,9 +57,11 @@ pub async fn measure(
     config: &VideoMaeConfig,
     folder: &Folder,
     device: &Device,
-    on_gpu: bool,
+    limits: Limits,
 ) -> Result<Option<Measured>, JobError> {
-    let parameters = fit::estimate(config, None, Limits::None).parameters;
+    let on_gpu = matches!(limits, Limits::Gpu { .. });
+    let fit = fit::estimate(config, Some(StepLoad::of(settings)), limits);
+    let parameters = fit.parameters;
     let clip_cost = 6.0 * parameters as f64 * config.tokens() as f64;
     if !on_gpu && clip_cost > CPU_CLIP {
         return Ok(None);
@@ -100,6 +102,7 @@ pub async fn measure(
         shape: &shape,
         classes: &classes,
         kept: &KeptFeatures::new(0),
+        recomputes: fit.recomputes,
         device: &trained,
     };
     let measured = run::tune(run, VideoMae::unfilled(config, &trained), None, &mut watch).await.map(drop);

@@ -12,6 +12,7 @@ use burn::tensor::Device;
 
 use super::brake::Brake;
 use super::clock::{self, Breath};
+use super::fit::{self, Limits};
 use super::folder::{Folder, FolderClips};
 use super::loaded::{LoadedModel, OpenError};
 use super::probe::gpu_bytes;
@@ -19,7 +20,7 @@ use super::starter;
 use crate::files::FileSource;
 use crate::model::config::VideoMaeConfig;
 use crate::model::weights::{self, WeightsError};
-use crate::protocol::{CheckpointSummary, Origin, RANDOM_WEIGHTS, Standing, StepReport, TuneEvent};
+use crate::protocol::{CheckpointSummary, Origin, RANDOM_WEIGHTS, Standing, StepLoad, StepReport, TuneEvent};
 use crate::storage::checkpoint::{ADAPTER, TRAINING_STATE, WEIGHTS};
 use crate::storage::preprocessor::preprocessor_json;
 use crate::storage::retention::{best_of_run, latest_id};
@@ -64,6 +65,8 @@ pub struct Workplace<'a, Store> {
     pub folder: &'a Folder,
     pub store: &'a Store,
     pub device: &'a Device,
+    /// What the device can hold.
+    pub limits: Limits,
     /// Where decoded clips are kept that memory has no room for.
     pub disk: &'a Rc<DiskCache>,
     /// Holds the run after a step, or ends it, keeping what was learnt.
@@ -229,6 +232,7 @@ async fn go<Store: CheckpointStore>(
         shape: &shape,
         classes: &classes,
         kept: &kept,
+        recomputes: fit::estimate(&config, Some(StepLoad::of(&settings)), place.limits).recomputes,
         device: &device,
     };
     run::tune(run, model, resumption, &mut keeper).await?;

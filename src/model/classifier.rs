@@ -94,18 +94,27 @@ impl VideoMae {
     }
 
     fn pooled(&self, pixel_values: Tensor<5>, dropping: Option<&Dropping>) -> Tensor<2> {
-        let tokens = match dropping.and_then(Dropping::tokens) {
-            Some(rows) => self.embeddings.forward_rows(self.embeddings.tubelets(pixel_values), rows),
-            None => self.embeddings.forward(pixel_values),
-        };
-        self.pooled_of(tokens, dropping)
+        self.pooled_of(self.embedded(pixel_values, dropping), dropping)
     }
 
-    /// Tokens with their positions, all or some of them: [B, V, D] -> [B, D].
+    /// Tokens with their positions, all or some of them: [B, T, C, H, W] -> [B, V, D].
+    pub fn embedded(&self, pixel_values: Tensor<5>, dropping: Option<&Dropping>) -> Tensor<3> {
+        match dropping.and_then(Dropping::tokens) {
+            Some(rows) => self.embeddings.forward_rows(self.embeddings.tubelets(pixel_values), rows),
+            None => self.embeddings.forward(pixel_values),
+        }
+    }
+
+    /// What all layers and the pooling make of [`Self::embedded`]: [B, V, D] -> [B, D].
     pub(super) fn pooled_of(&self, mut tokens: Tensor<3>, dropping: Option<&Dropping>) -> Tensor<2> {
         for (index, layer) in self.layers.iter().enumerate() {
             tokens = layer.forward_kept(tokens, dropping.and_then(|dropping| dropping.layer(index)));
         }
+        self.pool(tokens)
+    }
+
+    /// What the head sees of what the last layer put out: [B, V, D] -> [B, D].
+    pub fn pool(&self, mut tokens: Tensor<3>) -> Tensor<2> {
         if let Some(norm) = &self.final_norm {
             tokens = norm.forward(tokens);
         }

@@ -27,6 +27,8 @@ pub mod optimizer;
 #[cfg(feature = "engine")]
 pub mod pace;
 #[cfg(feature = "engine")]
+pub mod recomputing;
+#[cfg(feature = "engine")]
 pub mod run;
 #[cfg(feature = "engine")]
 pub mod schedule;

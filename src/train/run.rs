@@ -6,18 +6,22 @@
 
 mod judging;
 mod observer;
+mod underway;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use futures_channel::mpsc;
+use futures_util::FutureExt;
 use futures_util::future::{self, Either};
 use judging::early_end;
 pub use observer::{Best, Moment, Observer, Occasion, Resumption, TuneError};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+use replace_with::replace_with_or_abort;
+use underway::Underway;
 
 use super::evaluate::{count_right, evaluate, read, upload};
 use super::features::{self, Features, Saving};
@@ -27,6 +31,7 @@ use super::mixing::Mix;
 use super::objective::Objective;
 use super::optimizer::{AdamW, GradientSum};
 use super::pace::{Pace, Spent};
+use super::recomputing;
 use super::record::Progress;
 use super::schedule::Schedule;
 use super::settings::{Regularisation, TuneSettings};
@@ -70,6 +75,8 @@ pub struct Run<'a, S> {
     pub classes: &'a [String],
     /// What the backbone makes of clips while it is frozen.
     pub kept: &'a KeptFeatures,
+    /// Whether a step computes each layer twice instead of keeping what it computed ([`recomputing`]).
+    pub recomputes: bool,
     /// With or without autodiff; the run adds it where it is needed.
     pub device: &'a Device,
 }
@@ -102,6 +109,7 @@ pub async fn tune<S: ClipSource, O: Observer>(
         pace: Pace::default(),
         repeating: BTreeSet::new(),
         saving: Saving::default(),
+        underway: VecDeque::new(),
         run: &run,
     };
     let first = if progress.drawn > 0 { progress.epoch } else { progress.epoch + 1 };
@@ -221,6 +229,8 @@ struct Trainer<'a, S> {
     /// Training videos with fewer frames in a clip than the model takes.
     repeating: BTreeSet<usize>,
     saving: Saving,
+    /// Oldest first.
+    underway: VecDeque<Underway>,
     run: &'a Run<'a, S>,
 }
 
@@ -250,8 +260,10 @@ impl<S: ClipSource> Trainer<'_, S> {
         let all = wanted.len();
         wanted.drain(..self.progress.drawn.min(all));
         let Run { source, shape, device, kept, .. } = *self.run;
-        let (model, device) = (self.model.valid(), device.clone().without_autodiff());
-        let features = Features { source, model: &model, kept, shape, device: &device };
+        // Held only where it is looked at: nobody else may have the weights while a step changes them where they are.
+        let frozen = features::are_kept(settings, epoch).then(|| self.model.valid());
+        let device = device.clone().without_autodiff();
+        let features = frozen.as_ref().map(|model| Features { source, model, kept, shape, device: &device });
         let consume = async move {
             let mut more = true;
             while more && !observer.should_stop() && !self.is_over() && !self.is_out_of_patience() {
@@ -268,6 +280,7 @@ impl<S: ClipSource> Trainer<'_, S> {
                 self.step(epoch, gathered.batches, waiting, observer).await?;
                 if self.progress.drawn < all && !self.is_over() {
                     if self.is_to_be_evaluated() {
+                        self.settle(0, observer).await?;
                         return Ok(true);
                     }
                     self.save_between_steps(observer).await?;
@@ -276,6 +289,7 @@ impl<S: ClipSource> Trainer<'_, S> {
                 observer.breathe().await;
                 self.pace.pause(observer.now() - from);
             }
+            self.settle(0, observer).await?;
             if self.progress.sums.clips == 0 && !observer.should_stop() {
                 return Err(TuneError::NothingDecoded);
             }
@@ -284,18 +298,25 @@ impl<S: ClipSource> Trainer<'_, S> {
             }
             Ok(false)
         };
-        let feeding = if features::are_kept(settings, epoch) {
-            Either::Left(feed(&features, wanted, settings.batch, sender))
-        } else {
-            Either::Right(feed(source, wanted, settings.batch, sender))
+        let feeding = match &features {
+            Some(features) => Either::Left(feed(features, wanted, settings.batch, sender)),
+            None => Either::Right(feed(source, wanted, settings.batch, sender)),
         };
         let (_, result) = future::join(feeding, consume).await;
         kept.failure()?;
         result
     }
 
-    /// A batch's loss, and how many of its clips were classified rightly, without autodiff; [1] each.
-    fn answer(&self, epoch: usize, batch: Batch, random: &mut ChaCha8Rng, device: &Device) -> (Tensor<1>, Tensor<1>) {
+    /// Adds up the gradients of a batch that is so large a share of the step's clips. Goes out: its loss, and how many of its
+    /// clips were classified rightly, without autodiff; [1] each.
+    fn learn(
+        &self,
+        epoch: usize,
+        (batch, share): (Batch, f32),
+        gradients: &mut GradientSum,
+        random: &mut ChaCha8Rng,
+        device: &Device,
+    ) -> [Tensor<1>; 2] {
         let ClipShape { height, width, .. } = *self.run.shape;
         let Regularisation { fc_drop_rate, drop_path, token_keep, .. } = self.run.settings.regularisation;
         let mut rates = Rates { fc_drop_rate, drop_path, token_keep };
@@ -306,22 +327,32 @@ impl<S: ClipSource> Trainer<'_, S> {
         let labels = batch.labels.clone();
         let mix = Mix::draw(&self.run.settings.regularisation, [height, width], random);
         let dropping = Dropping::draw(rates, self.model.sizes(labels.len()), random, device);
+        let dropping = dropping.as_ref();
+        let loss = |logits| self.objective.loss(logits, &labels, mix.as_ref(), device);
+        let mut learn = |logits: Tensor<2>| {
+            let loss = loss(logits.clone());
+            gradients.add(&self.model, &mut loss.backward(), share);
+            (logits.without_autodiff(), loss.without_autodiff())
+        };
 
-        let (logits, seen) = if features::are_kept(self.run.settings, epoch) {
-            let (values, labels) = features::upload(batch, self.model.width(), device);
-            (self.model.classify(values, dropping.as_ref()), labels)
+        let ((logits, loss), seen) = if features::are_kept(self.run.settings, epoch) {
+            let (values, seen) = features::upload(batch, self.model.width(), device);
+            (learn(self.model.classify(values, dropping)), seen)
         } else {
-            let (pixels, labels) = upload(batch, self.run.shape, device);
+            let (pixels, seen) = upload(batch, self.run.shape, device);
             let pixels = mix.iter().fold(pixels, |pixels, mix| mix.apply(pixels));
-            (self.model.forward_dropping(pixels, dropping.as_ref()), labels)
+            let learnt = match self.run.recomputes {
+                true => recomputing::learn(&self.model, pixels, dropping, loss, (gradients, share)),
+                false => learn(self.model.forward_dropping(pixels, dropping)),
+            };
+            (learnt, seen)
         };
         // Of two labels the one that weighs more.
         let seen = if mix.as_ref().is_some_and(|mix| mix.share() < 0.5) { seen.flip([0]) } else { seen };
-        let right = count_right(logits.clone().without_autodiff(), seen.without_autodiff());
-        (self.objective.loss(logits, &labels, mix.as_ref(), device), right)
+        [loss, count_right(logits, seen.without_autodiff())]
     }
 
-    /// Forward, backward, clip and update; one read-back. The batches were waited for so many seconds.
+    /// Forward, backward, clip and update; one read-back, which may come when the next steps are under way. The batches were waited for so many seconds.
     async fn step<O: Observer>(
         &mut self,
         epoch: usize,
@@ -340,9 +371,8 @@ impl<S: ClipSource> Trainer<'_, S> {
         let mut sums: Option<Tensor<1>> = None;
         for batch in batches {
             let share = batch.labels.len() as f32 / clips as f32;
-            let (loss, right) = self.answer(epoch, batch, &mut random, &device);
-            gradients.add(&self.model, &mut loss.backward(), share);
-            let both = Tensor::cat(vec![loss.without_autodiff().mul_scalar(share), right], 0);
+            let [loss, right] = self.learn(epoch, (batch, share), &mut gradients, &mut random, &device);
+            let both = Tensor::cat(vec![loss.mul_scalar(share), right], 0);
             sums = Some(match sums {
                 Some(sums) => sums + both,
                 None => both,
@@ -351,29 +381,17 @@ impl<S: ClipSource> Trainer<'_, S> {
         let learning_rate = self.schedule.learning_rate(self.progress.step);
         let norm = gradients.clip(settings.max_grad_norm);
         let (Some(sums), Some(norm)) = (sums, norm) else { return Err(TuneError::NothingDecoded) };
-        self.model = self.optimizer.step(self.model.clone(), gradients, learning_rate);
+        // Without a copy, the weights change where they are.
+        replace_with_or_abort(&mut self.model, |model| self.optimizer.step(model, gradients, learning_rate));
         self.progress.step += 1;
-        let step = self.progress.step;
 
-        let [loss, right, gradient_norm] = read(Tensor::cat(vec![sums, norm], 0)).await?;
-        if !loss.is_finite() || !gradient_norm.is_finite() {
-            return Err(TuneError::Diverged { step });
+        let mut numbers = read(Tensor::cat(vec![sums, norm], 0)).boxed_local();
+        // Asked for now, behind this step's work and before the next one's.
+        if let Some(there) = (&mut numbers).now_or_never() {
+            numbers = future::ready(there).boxed_local();
         }
-        let now = observer.now();
-        self.pace.add(now, Spent { waiting, computing: now - from, clips });
-        observer.event(TuneEvent::Step(StepReport {
-            step,
-            epoch,
-            loss,
-            accuracy: right / clips as f32,
-            learning_rate,
-            gradient_norm,
-            clips_per_second: self.pace.clips_per_second(),
-            seconds_left: self.pace.seconds_left(self.total_steps.saturating_sub(step)),
-            waiting_per_clip: self.pace.epoch().waiting_per_clip(),
-            computing_per_clip: self.pace.epoch().computing_per_clip(),
-        }));
-        self.progress.sums.add(loss, right, clips);
-        Ok(())
+        let spent = Spent { waiting, computing: observer.now() - from, clips };
+        self.underway.push_back(Underway { step: self.progress.step, epoch, learning_rate, spent, numbers });
+        self.settle(underway::MOST, observer).await
     }
 }

@@ -7,7 +7,7 @@ use super::origin::{has_classifier, is_brought, licence, shape, source};
 use super::state::{AppState, View};
 use super::tune_settings::epoch;
 use super::words::{date, percent, size};
-use crate::protocol::{CheckpointSummary, Command, Evaluation, Fit};
+use crate::protocol::{CheckpointSummary, Command, Evaluation, Fit, StepLoad};
 use crate::train::settings::StartFrom;
 
 #[component]
@@ -52,8 +52,8 @@ fn About(checkpoint: CheckpointSummary) -> impl IntoView {
 fn FitLine(id: String) -> impl IntoView {
     let state = AppState::get();
     let start = StartFrom::Checkpoint(id);
-    state.fitting.watch(state, start.clone(), 1);
-    let fit = Memo::new(move |_| state.fitting.of(state, &start, 1));
+    state.fitting.watch(state, start.clone(), StepLoad::LEAST);
+    let fit = Memo::new(move |_| state.fitting.of(state, &start, StepLoad::LEAST));
     let refused = Memo::new(move |_| fit.with(|fit| fit.as_ref().is_some_and(|fit| fit.refusal.is_some())));
     let words = Signal::derive(move || fit.with(|fit| fit.as_ref().map(fit_words).unwrap_or_default()));
     view! { <p class="quiet figures fit" class:refused=refused data-testid="fit">{words}</p> }

@@ -8,7 +8,8 @@ use super::components::field::NumberField;
 use super::state::AppState;
 use super::tune_settings::{decimal, whole};
 use crate::train::settings::{
-    Checkpointing, ClassWeights, EvalStrategy, Metric, Optimization, Regularisation, SchedulerType, TuneSettings,
+    Checkpointing, ClassWeights, EvalStrategy, GradientCheckpointing, Metric, Optimization, Regularisation,
+    SchedulerType, TuneSettings,
 };
 
 const SCHEDULES: [(&str, &str); 4] = [
@@ -17,6 +18,8 @@ const SCHEDULES: [(&str, &str); 4] = [
     ("constant_with_warmup", "Constant after the warm-up"),
     ("constant", "Constant"),
 ];
+const GRADIENT_CHECKPOINTING: [(&str, &str); 3] =
+    [("auto", "Where memory is short"), ("always", "Always"), ("never", "Never")];
 const METRICS: [(&str, &str); 3] = [("accuracy", "Accuracy"), ("loss", "Loss"), ("f1", "F1, each class the same")];
 const EVAL_STRATEGIES: [(&str, &str); 2] = [("epoch", "After each epoch"), ("steps", "After so many steps")];
 const CLASS_WEIGHTS: [(&str, &str); 2] = [("uniform", "Each clip the same"), ("balanced", "Each class the same")];
@@ -60,6 +63,11 @@ pub fn ExpertSettings() -> impl IntoView {
             <NumberField name="adam_epsilon" label="Adam epsilon" hint="Keeps steps finite."
                 value=of(|all| all.adam_epsilon) show=f64::to_string parse=decimal
                 on_change=|settings, value| settings.optimization.adam_epsilon = value/>
+            <Choice name="gradient_checkpointing" label="Layers computed twice" hint="Takes a fraction of the memory and a third more time; gradient_checkpointing of the Trainer."
+                options=&GRADIENT_CHECKPOINTING value=name(|settings| settings.optimization.gradient_checkpointing.name())
+                on_change=move |chosen| settings.update(|settings| {
+                    settings.optimization.gradient_checkpointing = GradientCheckpointing::from_name(&chosen).unwrap_or_default();
+                })/>
         </div>
         <h3>"Against learning by heart"</h3>
         <div class="fields">

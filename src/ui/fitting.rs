@@ -1,6 +1,6 @@
 //! Whether a model and its training fit on this device, and how long a run will take.
 //!
-//! Comes in: a start and a batch; or all settings, once they have come to rest. Goes out: the engine's estimates. Computes
+//! Comes in: a start and the load of a step; or all settings, once they have come to rest. Goes out: the engine's estimates. Computes
 //! nothing.
 
 use gloo_timers::callback::Timeout;
@@ -9,7 +9,7 @@ use leptos::prelude::*;
 
 use super::start_choice::refused;
 use super::state::AppState;
-use crate::protocol::{Command, Estimate, Event, Fit, JobId};
+use crate::protocol::{Command, Estimate, Event, Fit, JobId, StepLoad};
 use crate::train::settings::{StartFrom, TuneSettings};
 
 /// Milliseconds without a change before the engine is asked: while somebody types, each number would be a question.
@@ -22,7 +22,7 @@ struct Question {
     /// Which start of the engine: another device has other limits.
     engine: u32,
     start: StartFrom,
-    batch: usize,
+    step: StepLoad,
 }
 
 /// The questions so far, with their answers where they have come.
@@ -119,37 +119,37 @@ impl Fitting {
     }
 
     /// The estimate, once it has come.
-    pub fn of(self, state: AppState, start: &StartFrom, batch: usize) -> Option<Fit> {
+    pub fn of(self, state: AppState, start: &StartFrom, step: StepLoad) -> Option<Fit> {
         let engine = state.engine.starts.get();
         self.answers.with(|answers| {
             let asked =
-                |question: &Question| question.engine == engine && question.batch == batch && question.start == *start;
+                |question: &Question| question.engine == engine && question.step == step && question.start == *start;
             answers.iter().find(|(question, _)| asked(question)).and_then(|(_, fit)| fit.clone())
         })
     }
 
     /// Asks at once, and again whenever the engine has started anew.
-    pub fn watch(self, state: AppState, start: StartFrom, batch: usize) {
-        Effect::new(move |_| self.ask(state, state.engine.starts.get(), start.clone(), batch));
+    pub fn watch(self, state: AppState, start: StartFrom, step: StepLoad) {
+        Effect::new(move |_| self.ask(state, state.engine.starts.get(), start.clone(), step));
     }
 
     /// Asks whenever what is wanted has come to rest.
-    pub fn watch_settings(self, state: AppState, wanted: Memo<(StartFrom, usize)>) {
+    pub fn watch_settings(self, state: AppState, wanted: Memo<(StartFrom, StepLoad)>) {
         Effect::new(move |_| {
-            let (engine, (start, batch)) = (state.engine.starts.get(), wanted.get());
-            let ask = Timeout::new(SETTLE, move || self.ask(state, engine, start, batch));
+            let (engine, (start, step)) = (state.engine.starts.get(), wanted.get());
+            let ask = Timeout::new(SETTLE, move || self.ask(state, engine, start, step));
             self.timer.set_value(Some(ask));
         });
     }
 
-    fn ask(self, state: AppState, engine: u32, start: StartFrom, batch: usize) {
-        let question = Question { engine, start, batch };
+    fn ask(self, state: AppState, engine: u32, start: StartFrom, step: StepLoad) {
+        let question = Question { engine, start, step };
         let known = self.answers.with_untracked(|answers| answers.iter().any(|(asked, _)| *asked == question));
-        if known || engine == 0 || batch == 0 {
+        if known || engine == 0 || step.batch == 0 {
             return;
         }
         self.answers.update(|answers| answers.push((question.clone(), None)));
-        let command = Command::AskFit { start: question.start.clone(), batch };
+        let command = Command::AskFit { start: question.start.clone(), step };
         state.engine.send(command, &Array::new(), move |event, _| {
             let Event::Fit(fit) = event else { return };
             self.answers.update(|answers| {

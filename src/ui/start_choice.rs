@@ -9,7 +9,7 @@ use super::state::{AppState, View};
 use super::tune_settings::one_line;
 use super::words::{counted, magnitude, size};
 use crate::model::config::ModelSize;
-use crate::protocol::{CheckpointSummary, DeviceChoice, Fit};
+use crate::protocol::{CheckpointSummary, DeviceChoice, Fit, StepLoad};
 use crate::train::settings::StartFrom;
 
 /// Models on this device before the button that shows the others.
@@ -69,8 +69,8 @@ pub fn refused(state: AppState) -> Option<String> {
 }
 
 pub fn chosen_fit(state: AppState) -> Option<Fit> {
-    let (start, batch) = state.tuning.settings.with(|settings| (settings.start.clone(), settings.batch));
-    state.fitting.of(state, &start, batch)
+    let (start, step) = state.tuning.settings.with(|settings| (settings.start.clone(), StepLoad::of(settings)));
+    state.fitting.of(state, &start, step)
 }
 
 #[component]
@@ -140,7 +140,8 @@ pub fn chosen_model(state: AppState) -> Option<CheckpointSummary> {
 #[component]
 fn About() -> impl IntoView {
     let state = AppState::get();
-    let wanted = Memo::new(move |_| state.tuning.settings.with(|settings| (settings.start.clone(), settings.batch)));
+    let wanted =
+        Memo::new(move |_| state.tuning.settings.with(|settings| (settings.start.clone(), StepLoad::of(settings))));
     state.fitting.watch_settings(state, wanted);
     let start = Memo::new(move |_| wanted.with(|(start, _)| start.clone()));
     let model = Memo::new(move |_| chosen_model(state));
@@ -168,7 +169,8 @@ fn About() -> impl IntoView {
         let memory = if on_cpu() { "memory" } else { "GPU memory" };
         let words = |fit: Fit| {
             let (weights, bytes) = (magnitude(fit.parameters), size(fit.training_bytes));
-            format!("{weights} weights; needs about {bytes} of {memory} to train.")
+            let twice = if fit.recomputes { ", with each layer computed twice" } else { "" };
+            format!("{weights} weights; needs about {bytes} of {memory} to train{twice}.")
         };
         fits().map(words).unwrap_or_default()
     });

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use burn::tensor::{Device, Tensor, TensorData};
 use cliptune::dataset::Unusable;
 use cliptune::dataset::labelling::Labelling;
+use cliptune::engine::fit::Limits;
 use cliptune::engine::folder::Folder;
 use cliptune::engine::loaded::{IMAGENET, clip_shape};
 use cliptune::engine::pretraining;
@@ -200,7 +201,7 @@ fn import(folder: &Path) -> Folder {
 type Parts<'a> = (&'a DirectoryStore, &'a Device, &'a Rc<DiskCache>);
 
 fn workplace<'a>(folder: &'a Folder, (store, device, disk): Parts<'a>) -> Workplace<'a, DirectoryStore> {
-    Workplace { folder, store, device, disk, brake: Rc::default() }
+    Workplace { folder, store, device, limits: Limits::None, disk, brake: Rc::default() }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use burn::tensor::Device;
 use cliptune::dataset::labelling::Labelling;
 use cliptune::engine::brake::Brake;
+use cliptune::engine::fit::Limits;
 use cliptune::engine::folder::Folder;
 use cliptune::engine::tuning::{self, JobError, Workplace};
 use cliptune::model::config::ModelSize;
@@ -70,7 +71,8 @@ fn watch(
 ) -> Told {
     let brake = Rc::new(Brake::default());
     let disk = Rc::new(DiskCache::new(USUAL_DISK));
-    let place = Workplace { folder, store, device: &Device::flex(), disk: &disk, brake: brake.clone() };
+    let (device, limits) = (&Device::flex(), Limits::None);
+    let place = Workplace { folder, store, device, limits, disk: &disk, brake: brake.clone() };
     let mut events = Vec::new();
     let mut report = |event: TuneEvent| {
         if stop(&event) {

@@ -8,10 +8,9 @@ use std::rc::Rc;
 use super::{Engine, Outcome, sentence};
 use crate::dataset::Split;
 use crate::engine::brake::Brake;
-use crate::engine::fit::Limits;
 use crate::engine::{fit, probe, starter, tuning};
 use crate::model::config::VideoMaeConfig;
-use crate::protocol::{Event, JobId};
+use crate::protocol::{Event, JobId, StepLoad};
 use crate::storage::CheckpointStore;
 use crate::storage::checkpoint::Checkpoint;
 use crate::train::settings::{Regularisation, StartFrom, TuneSettings};
@@ -21,12 +20,13 @@ impl Engine {
         let (folder, device) = (self.folder()?, self.device()?);
         let _claim = self.claim()?;
         if let Run::New(settings) = run {
-            self.refuse_what_does_not_fit(&self.config_of(&settings.start).await?, Some(settings.batch))?;
+            self.refuse_what_does_not_fit(&self.config_of(&settings.start).await?, Some(StepLoad::of(settings)))?;
         }
         let report = |event| self.report(job, Event::Tune(event));
         self.disk.set_limit(disk).await;
         let (store, disk) = (&self.store, &self.disk);
-        let place = tuning::Workplace { folder: &folder, store, device: &device, disk, brake };
+        let limits = self.limits.get();
+        let place = tuning::Workplace { folder: &folder, store, device: &device, limits, disk, brake };
         let ended = match run {
             Run::New(settings) => tuning::tune(settings, place, report).await,
             Run::Old(checkpoint) => tuning::resume(checkpoint, place, report).await,
@@ -59,25 +59,26 @@ impl Engine {
     }
 
     /// Before its weights are loaded: memory that is not there would end the engine.
-    pub(super) fn refuse_what_does_not_fit(&self, config: &VideoMaeConfig, batch: Option<usize>) -> Outcome {
-        fit::estimate(config, batch, self.limits.get()).refusal.map_or(Ok(()), Err)
+    pub(super) fn refuse_what_does_not_fit(&self, config: &VideoMaeConfig, step: Option<StepLoad>) -> Outcome {
+        fit::estimate(config, step, self.limits.get()).refusal.map_or(Ok(()), Err)
     }
 
     pub(super) async fn ask_time(&self, job: JobId, settings: &TuneSettings) -> Outcome {
         let (folder, device) = (self.folder()?, self.device()?);
         let mut config = self.config_of(&settings.start).await?;
-        self.refuse_what_does_not_fit(&config, Some(settings.batch))?;
+        self.refuse_what_does_not_fit(&config, Some(StepLoad::of(settings)))?;
         config.set_labels(&folder.catalogue.labels());
-        let TuneSettings { start, batch, clip_seconds, regularisation, .. } = settings.clone();
-        let what = Measurable { start, batch, clip_seconds, regularisation, import: self.imports.get() };
+        let TuneSettings { start, clip_seconds, regularisation, .. } = settings.clone();
+        let step = StepLoad::of(settings);
+        let what = Measurable { start, step, clip_seconds, regularisation, import: self.imports.get() };
         let known = self.measured.borrow().as_ref().filter(|(other, _)| *other == what).map(|(_, measured)| *measured);
         let measured = match known {
             Some(measured) => measured,
             // Both would measure each other.
             None if self.tuning.get() => return Ok(()),
             None => {
-                let on_gpu = matches!(self.limits.get(), Limits::Gpu { .. });
-                let measured = probe::measure(settings, &config, &folder, &device, on_gpu).await.map_err(sentence)?;
+                let limits = self.limits.get();
+                let measured = probe::measure(settings, &config, &folder, &device, limits).await.map_err(sentence)?;
                 *self.measured.borrow_mut() = Some((what, measured));
                 measured
             }
@@ -90,9 +91,9 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) async fn ask_fit(&self, job: JobId, start: &StartFrom, batch: usize) -> Outcome {
+    pub(super) async fn ask_fit(&self, job: JobId, start: &StartFrom, step: StepLoad) -> Outcome {
         let config = self.config_of(start).await?;
-        self.report(job, Event::Fit(fit::estimate(&config, Some(batch), self.limits.get())));
+        self.report(job, Event::Fit(fit::estimate(&config, Some(step), self.limits.get())));
         Ok(())
     }
 }
@@ -101,7 +102,7 @@ impl Engine {
 #[derive(Clone, PartialEq)]
 pub(super) struct Measurable {
     start: StartFrom,
-    batch: usize,
+    step: StepLoad,
     clip_seconds: f64,
     regularisation: Regularisation,
     /// Which import of a folder.

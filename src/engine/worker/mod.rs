@@ -208,7 +208,7 @@ impl Engine {
             }
             Command::WriteSettings { settings } => self.write_settings(job, &settings),
             Command::ReadSettings { settings } => self.read_settings(job, &settings, files).await,
-            Command::AskFit { start, batch } => self.ask_fit(job, &start, batch).await,
+            Command::AskFit { start, step } => self.ask_fit(job, &start, step).await,
             Command::ListRuns => self.list_runs(job).await,
             Command::CompareRuns { runs, along } => self.compare_runs(job, &runs, along).await,
             Command::NoteRun { run, note } => self.note_run(&run, &note).await,

@@ -30,7 +30,8 @@ impl Engine {
         self.refuse_what_does_not_fit(&self.config_of(&settings.start).await?, None)?;
         self.disk.set_limit(disk).await;
         let (store, disk) = (&self.store, &self.disk);
-        let place = tuning::Workplace { folder: &folder, store, device: &device, disk, brake };
+        let limits = self.limits.get();
+        let place = tuning::Workplace { folder: &folder, store, device: &device, limits, disk, brake };
         let report = |event| {
             let epoch = matches!(event, PretrainEvent::Epoch(_));
             self.report(job, as_tuning(event));

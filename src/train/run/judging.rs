@@ -67,6 +67,7 @@ impl<S: ClipSource> Trainer<'_, S> {
         if observer.should_stop() || !self.run.settings.checkpointing.saves_after(self.progress.step) {
             return Ok(());
         }
+        self.settle(0, observer).await?;
         self.keep(Occasion::Steps, None, true, observer).await
     }
 

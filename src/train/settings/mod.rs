@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use checkpointing::{Checkpointing, EvalStrategy};
 pub use file::SettingsFileError;
 pub use lora::{Lora, Target, Targets};
-pub use optimization::{Optimization, SchedulerType};
+pub use optimization::{GradientCheckpointing, Optimization, SchedulerType};
 pub use regularisation::{ClassWeights, Regularisation};
 pub use selection::{Metric, Selection};
 pub use strategy::{Knowledge, Situation, Strategy};
@@ -270,6 +270,10 @@ mod tests {
         for (name, kind) in SchedulerType::ALL {
             assert_eq!(serde_json::to_value(kind).unwrap(), name);
             assert_eq!((SchedulerType::from_name(name), kind.name()), (Some(kind), name));
+        }
+        for (name, kind) in GradientCheckpointing::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), name);
+            assert_eq!((GradientCheckpointing::from_name(name), kind.name()), (Some(kind), name));
         }
         for (name, strategy) in EvalStrategy::ALL {
             assert_eq!(serde_json::to_value(strategy).unwrap(), name);

@@ -38,6 +38,29 @@ impl SchedulerType {
     }
 }
 
+/// Whether each layer is computed twice in a step, so that its activations need not be kept. The Trainer's has no `auto`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GradientCheckpointing {
+    /// Where the memory estimate says that a step would not fit without.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+impl GradientCheckpointing {
+    pub const ALL: [(&'static str, Self); 3] = [("auto", Self::Auto), ("always", Self::Always), ("never", Self::Never)];
+
+    pub fn name(self) -> &'static str {
+        Self::ALL.into_iter().find(|(_, kind)| *kind == self).map_or("auto", |(name, _)| name)
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|(other, _)| *other == name).map(|(_, kind)| kind)
+    }
+}
+
 /// The Trainer's names and defaults; `layer_decay` is the VideoMAE repository's.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -52,6 +75,7 @@ pub struct Optimization {
     pub warmup_steps: usize,
     /// Optimizer steps of the run; 0: `epochs` says.
     pub max_steps: usize,
+    pub gradient_checkpointing: GradientCheckpointing,
 }
 
 impl Default for Optimization {
@@ -64,6 +88,7 @@ impl Default for Optimization {
             lr_scheduler_type: SchedulerType::Linear,
             warmup_steps: 0,
             max_steps: 0,
+            gradient_checkpointing: GradientCheckpointing::Auto,
         }
     }
 }
