@@ -7,6 +7,7 @@
 mod cpu;
 mod gpu;
 mod gradient;
+pub mod squares;
 pub mod update;
 
 use burn::backend::tensor::FloatTensor;

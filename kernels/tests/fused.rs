@@ -3,6 +3,7 @@
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Distribution, Gradients, Tensor};
 
+use cliptune_kernels::squares::Squares;
 use cliptune_kernels::update::{Rates, Updated, update};
 use cliptune_kernels::{attention, gelu, layer_norm};
 
@@ -117,6 +118,22 @@ fn a_step_of_adamw_is_the_formula_and_leaves_tensors_that_others_read() {
     assert_close(after.first, mean, 1e-6, "the first moment");
     assert_close(after.second, square, 1e-6, "the second moment");
     assert_close(after.value, moved, 1e-6, "the value");
+}
+
+#[test]
+fn the_squares_of_many_tensors_are_summed() {
+    let device = device();
+    let lengths = [1, 7, 64, 511, 513, 40_000, 600_001];
+    let tensors = lengths.map(|length| random([length], &device));
+    let mut squares = Squares::of(lengths.len(), &device);
+    tensors.iter().for_each(|tensor| squares.add(tensor.clone()));
+    let expected: f64 = tensors
+        .into_iter()
+        .flat_map(|tensor| tensor.into_data().iter::<f64>().collect::<Vec<_>>())
+        .map(|value| value * value)
+        .sum();
+    let sum = f64::from(squares.sum().into_scalar::<f32>());
+    assert!((sum / expected - 1.0).abs() < 1e-6, "{sum} instead of {expected}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, Tensor};
+use cliptune_kernels::squares::Squares;
 use cliptune_kernels::update::{Rates, Updated, update};
 
 /// Gradients by parameter, flattened and without autodiff.
@@ -33,11 +34,10 @@ impl GradientSum {
     /// A step is to scale all gradients down to the global norm `maximum` (0: leaves them) as `clip_grad_norm_` does.
     /// Goes out: the norm before, [1]; none where there are no gradients.
     pub fn clip(&mut self, maximum: f64) -> Option<Tensor<1>> {
-        let squares = self.order.iter().filter_map(|id| self.gradients.get(id)).map(|gradient| {
-            let gradient = gradient.clone();
-            (gradient.clone() * gradient).sum()
-        });
-        let norm = squares.reduce(|sum, square| sum + square)?.sqrt();
+        let gradients = || self.order.iter().filter_map(|id| self.gradients.get(id));
+        let mut squares = Squares::of(self.order.len(), &gradients().next()?.device());
+        gradients().for_each(|gradient| squares.add(gradient.clone()));
+        let norm = squares.sum().sqrt();
         if maximum > 0.0 {
             self.scale = Some((norm.clone() + 1e-6).recip().mul_scalar(maximum).clamp_max(1.0));
         }

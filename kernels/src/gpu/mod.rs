@@ -5,6 +5,8 @@
 mod attention;
 mod gelu;
 mod norm;
+mod squares;
+mod total;
 mod update;
 
 use burn::backend::Cube;
@@ -12,8 +14,11 @@ use burn::backend::ops::{ActivationOps, FloatTensorOps};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Scalar, TensorMetadata};
 use burn::tensor::Shape;
+use burn_cubecl::kernel::into_contiguous;
+use burn_cubecl::tensor::CubeTensor;
 
 use super::{Forward, Fused, Kernels, Normed};
+pub use squares::squares;
 pub use update::update;
 
 impl Fused for Cube {
@@ -91,6 +96,12 @@ impl Kernels for Cube {
     fn layer_norm_gradient(normed: Normed<Self>, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 3] {
         norm::backward(normed.input, normed.gamma, normed.statistics, gradient)
     }
+}
+
+/// A tensor that nobody else reads.
+fn owned(tensor: CubeTensor) -> CubeTensor {
+    let tensor = into_contiguous(tensor);
+    if tensor.can_mut() { tensor } else { tensor.copy() }
 }
 
 /// [B, H, N, d] twice -> [B, H, N, N], each row summing to 1.

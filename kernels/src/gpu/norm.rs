@@ -8,31 +8,12 @@ use burn_cubecl::ops::numeric::empty_device_dtype;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
-/// Threads of a workgroup.
-const THREADS: usize = 64;
+use super::total::{THREADS, total};
+
 /// Rows that a thread sums for gamma and beta.
 const ROWS: usize = 32;
 /// Workgroups along an axis, at most.
 const MOST: usize = 65_535;
-
-/// The sum over all of a workgroup's threads.
-#[cube]
-fn total(mine: f32, shared: &mut Shared<[f32]>) -> f32 {
-    let unit = UNIT_POS_X as usize;
-    sync_cube();
-    shared[unit] = mine;
-    sync_cube();
-    #[unroll]
-    for step in 0..6usize {
-        let half = comptime![THREADS >> (step + 1)];
-        if unit < half {
-            let other = shared[unit + half];
-            shared[unit] += other;
-        }
-        sync_cube();
-    }
-    shared[0]
-}
 
 #[cube(launch)]
 fn forward_kernel(

@@ -6,6 +6,7 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::calculate_cube_count_elemwise;
 use cubecl::prelude::*;
 
+use super::owned;
 use crate::update::Rates;
 
 #[cube(launch)]
@@ -34,12 +35,6 @@ fn update_kernel(
         second[ABSOLUTE_POS] = square;
         value[ABSOLUTE_POS] = value[ABSOLUTE_POS] * decay - mean / spread * length;
     }
-}
-
-/// A tensor that nobody else reads.
-fn owned(tensor: CubeTensor) -> CubeTensor {
-    let tensor = into_contiguous(tensor);
-    if tensor.can_mut() { tensor } else { tensor.copy() }
 }
 
 pub fn update(changed: [CubeTensor; 3], gradient: CubeTensor, scale: CubeTensor, rates: Rates) -> [CubeTensor; 3] {
