@@ -14,6 +14,7 @@ use cliptune::tensors::{NumberFormat, TensorFiles};
 use cliptune::train::optimizer::{AdamW, GradientSum};
 use cliptune::train::recomputing;
 use safetensors::tensor::SafeTensors;
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
@@ -172,4 +173,44 @@ async fn layers_that_are_computed_twice_keep_less_of_a_step() {
     let [(once, kept_once), (twice, kept_twice)] = learnt.try_into().unwrap();
     assert!(once.iter().zip(&twice).all(|(one, other)| (one - other).abs() <= 1e-5 * one), "{once:?} {twice:?}");
     assert!(kept_twice < kept_once, "{kept_once} bytes, and {kept_twice} where layers are computed twice");
+}
+
+#[wasm_bindgen(inline_js = "
+let launched = 0;
+for (const name of ['dispatchWorkgroups', 'dispatchWorkgroupsIndirect']) {
+  const dispatch = GPUComputePassEncoder.prototype[name];
+  GPUComputePassEncoder.prototype[name] = function (...counts) {
+    launched += 1;
+    return dispatch.apply(this, counts);
+  };
+}
+export function launches() {
+  return launched;
+}
+")]
+extern "C" {
+    /// Kernels that were launched so far.
+    fn launches() -> u32;
+}
+
+/// A step of the golden micro model, which has 2 layers and 36 parameters.
+#[wasm_bindgen_test]
+async fn a_training_step_launches_no_more_kernels_than_it_needs() {
+    let device = gpu().await.autodiff();
+    let golden = golden!("golden/micro");
+    let (mut model, _) = load(&golden, &device).await;
+    let mut optimizer = AdamW::new(0.0);
+    let mut counts = Vec::new();
+    for _ in 0..3 {
+        let before = launches();
+        let labels = Tensor::<1, Int>::from_data([0, 1], &device);
+        let loss = cross_entropy(model.forward(pixels(&golden, &device)), labels);
+        let mut gradients = GradientSum::default();
+        gradients.add(&model, &mut loss.backward(), 1.0);
+        gradients.clip(1.0);
+        model = optimizer.step(model, gradients, 1e-4);
+        loss.without_autodiff().into_data_async().await.unwrap();
+        counts.push(launches() - before);
+    }
+    assert!(counts[2] <= 293, "kernels of the first steps: {counts:?}");
 }
