@@ -14,6 +14,14 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::Tensor;
 
+/// Bytes of scores that a backward pass on a GPU writes at once, or one clip's: what every WebGPU device lets a kernel bind.
+const SCORES: usize = 128 << 20;
+
+/// How many of a batch's clips a GPU does at once in an attention's backward pass, where each has so many scores.
+pub fn clips_at_once(batch: usize, scores: usize) -> usize {
+    (SCORES / scores.saturating_mul(4).max(1)).clamp(1, batch.max(1))
+}
+
 /// softmax(Q K^T / sqrt(D / heads)) V, every head on its own share of the width: three times [B, N, D] -> [B, N, D].
 /// The same as `VideoMAESelfAttention` between its projections (transformers, `modeling_videomae.py`).
 pub fn attention([query, key, value]: [Tensor<3>; 3], heads: usize) -> Tensor<3> {

@@ -72,6 +72,27 @@ fn fused_attention_takes_tensors_that_are_views_of_others() {
     assert_close(attention(inputs(), 2), plain(inputs(), 2), 5e-6, "a view");
 }
 
+/// Three clips' scores are too many for a buffer that every GPU allows.
+#[test]
+fn each_clip_of_many_tokens_gets_the_gradient_that_it_gets_alone() {
+    let device = device().autodiff();
+    let (tokens, heads) = (2100, 4);
+    let gradients = |inputs: [Tensor<3>; 3]| -> [Tensor<3>; 3] {
+        let inputs = inputs.map(Tensor::require_grad);
+        let output = attention(inputs.clone(), heads);
+        let found = (output.clone() * output).sum().backward();
+        inputs.map(|input| input.grad(&found).unwrap())
+    };
+    let inputs = [0, 1, 2].map(|_| random([3, tokens, 16], &device));
+    let all = gradients(inputs.clone());
+    for clip in 0..3 {
+        let alone = gradients(inputs.clone().map(|input| input.slice([clip..clip + 1])));
+        for (all, alone) in all.iter().zip(alone) {
+            assert_close(all.clone().slice([clip..clip + 1]), alone, 1e-6, &format!("clip {clip}"));
+        }
+    }
+}
+
 #[test]
 fn only_inputs_that_ask_for_gradients_get_them() {
     let device = device().autodiff();

@@ -3,6 +3,8 @@
 //! Comes in: a configuration, a batch, the device's limits. Goes out: a [`Fit`]. An estimate: what the backward pass
 //! reads of every layer, and on a GPU the attention scores of the one layer that it is at.
 
+use cliptune_kernels::clips_at_once;
+
 use crate::model::config::VideoMaeConfig;
 use crate::model::weights::names::expected;
 use crate::protocol::{Fit, StepLoad};
@@ -61,11 +63,17 @@ impl Counts {
         }
     }
 
-    /// Numbers of one layer and clip that are there at once in its backward pass, and nowhere else: on a GPU the scores,
-    /// their softmax and both gradients. The CPU does some rows at a time.
-    fn passing(&self, limits: Limits) -> u64 {
+    /// Scores that a GPU has at once in the backward pass of a batch. The CPU does some rows at a time.
+    fn scores_at_once(&self, batch: usize) -> u64 {
+        let scores = usize::try_from(self.scores).unwrap_or(usize::MAX);
+        self.scores.saturating_mul(clips_at_once(batch, scores) as u64)
+    }
+
+    /// Numbers that are there in one layer's backward pass, and nowhere else: on a GPU the probabilities, their gradients
+    /// and what one of them is copied into.
+    fn passing(&self, batch: usize, limits: Limits) -> u64 {
         match limits {
-            Limits::Gpu { .. } => self.scores.saturating_mul(4),
+            Limits::Gpu { .. } => self.scores_at_once(batch).saturating_mul(3),
             Limits::None | Limits::Wasm => 0,
         }
     }
@@ -77,14 +85,15 @@ impl Counts {
             true => self.input.saturating_mul(self.layers).saturating_add(self.layer),
             false => self.layer.saturating_mul(self.layers),
         };
-        let kept = kept.saturating_add(self.passing(limits)).saturating_mul(batch as u64);
+        let kept = kept.saturating_mul(batch as u64).saturating_add(self.passing(batch, limits));
         FLOAT.saturating_mul(self.parameters.saturating_mul(4).saturating_add(kept))
     }
 
     /// In bytes; a forward pass writes no scores.
-    fn largest_buffer(&self, clips: u64, trains: bool) -> u64 {
-        let most = if trains { self.scores.max(self.widest) } else { self.widest };
-        FLOAT.saturating_mul(self.largest_weight.max(most.saturating_mul(clips)))
+    fn largest_buffer(&self, clips: usize, trains: bool) -> u64 {
+        let scores = if trains { self.scores_at_once(clips) } else { 0 };
+        let widest = self.widest.saturating_mul(clips as u64);
+        FLOAT.saturating_mul(self.largest_weight.max(scores).max(widest))
     }
 }
 
@@ -93,7 +102,7 @@ pub fn clips_at_a_time(config: &VideoMaeConfig, most: usize, limits: Limits) -> 
     let counts = Counts::of(config);
     let fits = |clips: usize| match limits {
         Limits::None => true,
-        Limits::Gpu { largest_buffer } => counts.largest_buffer(clips as u64, false) <= largest_buffer,
+        Limits::Gpu { largest_buffer } => counts.largest_buffer(clips, false) <= largest_buffer,
         // Half of what there is: the clips that wait for the model need their room as well.
         Limits::Wasm => FLOAT.saturating_mul(counts.layer.saturating_mul(clips as u64)) <= CPU_BYTES / 2,
     };
@@ -121,16 +130,16 @@ pub fn estimate(config: &VideoMaeConfig, step: Option<StepLoad>, limits: Limits)
     // Dropout of the configuration's own would be drawn anew.
     let recomputes = recomputes && config.hidden_dropout_prob == 0.0 && config.attention_probs_dropout_prob == 0.0;
     let training_bytes = counts.training_bytes(batch, recomputes, limits);
-    let largest_buffer = |clips: u64| counts.largest_buffer(clips, trains);
+    let largest_buffer = |clips: usize| counts.largest_buffer(clips, trains);
     let refusal = match limits {
         Limits::Gpu { largest_buffer: most } if largest_buffer(1) > most => Some(format!(
             "This model needs a buffer of {}, and this GPU allows {}. Choose a smaller model, or fewer or smaller frames.",
             gigabytes(largest_buffer(1)),
             gigabytes(most)
         )),
-        Limits::Gpu { largest_buffer: most } if trains && largest_buffer(batch as u64) > most => Some(format!(
+        Limits::Gpu { largest_buffer: most } if trains && largest_buffer(batch) > most => Some(format!(
             "A batch of {batch} needs a buffer of {}, and this GPU allows {}. Choose a smaller batch.",
-            gigabytes(largest_buffer(batch as u64)),
+            gigabytes(largest_buffer(batch)),
             gigabytes(most)
         )),
         Limits::Wasm if inference_bytes > CPU_BYTES => Some(format!(
@@ -174,7 +183,7 @@ mod tests {
         assert!(gpu.training_bytes < 4_000_000_000, "no layer's scores are kept");
         assert_eq!(
             gpu.training_bytes - cpu.training_bytes,
-            4 * 4 * 12 * 1568 * 1568,
+            4 * 3 * 12 * 1568 * 1568,
             "one layer's are there at a time"
         );
     }
@@ -184,7 +193,8 @@ mod tests {
         let small_gpu = Limits::Gpu { largest_buffer: 128 << 20 };
         assert_eq!(estimate(&config(ModelSize::Micro), clips(8), small_gpu).refusal, None);
         assert_eq!(estimate(&config(ModelSize::Base), clips(1), small_gpu).refusal, None);
-        let refusal = estimate(&config(ModelSize::Base), clips(2), small_gpu).refusal.unwrap();
+        assert_eq!(estimate(&config(ModelSize::Base), clips(6), small_gpu).refusal, None);
+        let refusal = estimate(&config(ModelSize::Base), clips(7), small_gpu).refusal.unwrap();
         assert!(refusal.contains("smaller batch"), "{refusal}");
         let refusal = estimate(&config(ModelSize::Base), clips(16), Limits::Wasm).refusal.unwrap();
         assert!(refusal.contains("CPU"), "{refusal}");

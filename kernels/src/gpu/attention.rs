@@ -1,13 +1,18 @@
-//! softmax(Q K^T / sqrt(d)) V in one launch that writes nothing but the result (FlashAttention, Dao et al. 2022, section 3.1).
+//! softmax(Q K^T / sqrt(d)) V in one launch that writes no scores (FlashAttention, Dao et al. 2022, section 3.1), and what a
+//! backward pass does to scores.
 //!
 //! A thread answers one query of one head: it keeps the query and its output in registers, and goes through the keys and
 //! values, which its workgroup brings into shared memory a few at a time.
 
 use burn::backend::TensorMetadata;
+use burn::tensor::Shape;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_dtype;
 use burn_cubecl::tensor::CubeTensor;
+use cubecl::calculate_cube_count_elemwise;
 use cubecl::prelude::*;
+
+use super::owned;
 
 type Four = Vector<f32, Const<4>>;
 
@@ -25,12 +30,13 @@ pub fn fits(head_width: usize) -> bool {
     head_width > 0 && head_width.is_multiple_of(4) && head_width <= WIDEST
 }
 
-/// [B, N, H * d] three times -> [B, N, H * d].
-pub fn forward(inputs: [CubeTensor; 3], heads: usize) -> CubeTensor {
+/// [B, N, H * d] three times -> [B, N, H * d], and ln of the sum of e^score of each query, [B, H, N].
+pub fn forward(inputs: [CubeTensor; 3], heads: usize) -> (CubeTensor, CubeTensor) {
     let [query, key, value] = inputs.map(into_contiguous);
     let [batch, tokens, width] = query.shape().dims();
     let head_width = width / heads;
-    let output = empty_device_dtype(query.client.clone(), query.device.clone(), query.shape(), query.dtype);
+    let empty = |shape| empty_device_dtype(query.client.clone(), query.device.clone(), shape, query.dtype);
+    let (output, log_sums) = (empty(query.shape()), empty(Shape::new([batch, heads, tokens])));
     // Of keys and of values.
     let keys = (SHARED / (2 * 4 * head_width) / STRIDE).max(1) * STRIDE;
     forward_kernel::launch(
@@ -41,12 +47,13 @@ pub fn forward(inputs: [CubeTensor; 3], heads: usize) -> CubeTensor {
         key.into_tensor_arg(),
         value.into_tensor_arg(),
         output.clone().into_tensor_arg(),
+        log_sums.clone().into_tensor_arg(),
         tokens as u32,
         (head_width as f32).sqrt().recip(),
         head_width / 4,
         keys,
     );
-    output
+    (output, log_sums)
 }
 
 #[cube(launch)]
@@ -56,6 +63,7 @@ fn forward_kernel(
     key: &Tensor<Four>,
     value: &Tensor<Four>,
     output: &mut Tensor<Four>,
+    log_sums: &mut Tensor<f32>,
     tokens: u32,
     scale: f32,
     #[comptime] fours: usize,
@@ -140,5 +148,59 @@ fn forward_kernel(
         for four in 0..fours {
             output[head + token * row + four] = answer[four] / Four::new(sum);
         }
+        let place = CUBE_POS_Z as usize * CUBE_COUNT_Y as usize + CUBE_POS_Y as usize;
+        log_sums[place * tokens + token] = largest + sum.ln();
+    }
+}
+
+/// Scores [B, H, N, N] -> probabilities, with the logarithms of the rows' sums [B, H, N]; in the same memory where nobody else
+/// reads it.
+pub fn probabilities(scores: CubeTensor, log_sums: CubeTensor) -> CubeTensor {
+    let (scores, log_sums) = (owned(scores), into_contiguous(log_sums));
+    let (client, shape) = (scores.client.clone(), scores.shape());
+    let count = shape.num_elements();
+    let dim = CubeDim::new(&client, count);
+    probabilities_kernel::launch(
+        &client,
+        calculate_cube_count_elemwise(&client, count, dim),
+        dim,
+        scores.clone().into_tensor_arg(),
+        log_sums.into_tensor_arg(),
+        shape[3] as u32,
+    );
+    scores
+}
+
+#[cube(launch)]
+fn probabilities_kernel(scores: &mut Tensor<f32>, log_sums: &Tensor<f32>, tokens: u32) {
+    if ABSOLUTE_POS < scores.len() {
+        scores[ABSOLUTE_POS] = (scores[ABSOLUTE_POS] - log_sums[ABSOLUTE_POS / tokens as usize]).exp();
+    }
+}
+
+/// Gradients of the probabilities -> of the scores, [B, H, N, N]: each row of them less `through` [B, H, N, 1], times the
+/// probabilities; in the same memory where nobody else reads it.
+pub fn slopes(gradients: CubeTensor, probabilities: CubeTensor, through: CubeTensor) -> CubeTensor {
+    let (gradients, [probabilities, through]) = (owned(gradients), [probabilities, through].map(into_contiguous));
+    let (client, shape) = (gradients.client.clone(), gradients.shape());
+    let count = shape.num_elements();
+    let dim = CubeDim::new(&client, count);
+    slopes_kernel::launch(
+        &client,
+        calculate_cube_count_elemwise(&client, count, dim),
+        dim,
+        gradients.clone().into_tensor_arg(),
+        probabilities.into_tensor_arg(),
+        through.into_tensor_arg(),
+        shape[3] as u32,
+    );
+    gradients
+}
+
+#[cube(launch)]
+fn slopes_kernel(gradients: &mut Tensor<f32>, probabilities: &Tensor<f32>, through: &Tensor<f32>, tokens: u32) {
+    if ABSOLUTE_POS < gradients.len() {
+        let slope = gradients[ABSOLUTE_POS] - through[ABSOLUTE_POS / tokens as usize];
+        gradients[ABSOLUTE_POS] = slope * probabilities[ABSOLUTE_POS];
     }
 }
