@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use cliptune::dataset::labelling::{Edit, Labelling};
+use cliptune::engine::fit::Limits;
 use cliptune::engine::folder::Folder;
 use cliptune::engine::probe;
 use cliptune::model::config::ModelSize;
@@ -69,7 +70,7 @@ fn a_few_steps_tell_how_long_a_run_will_take() {
     let settings = TuneSettings { epochs: 6, batch: 4, ..settings() };
     let measure = |size: ModelSize| {
         let config = size.config(&data.catalogue.labels());
-        block_on(probe::measure(&settings, &config, &data, &Device::flex(), false)).unwrap()
+        block_on(probe::measure(&settings, &config, &data, &Device::flex(), Limits::None)).unwrap()
     };
     let measured = measure(ModelSize::Micro).unwrap();
     assert_eq!(measured.gpu_bytes, None, "the CPU's memory is nobody's to count");

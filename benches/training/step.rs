@@ -1,7 +1,7 @@
 //! What a step of fine-tuning takes of a device: time, and memory where the device tells of it.
 //!
-//! Comes in: a size, a batch, a number of steps, a device. Goes out: a row of a Markdown table. The engine's own model, loss,
-//! gradients and optimizer on random clips; decodes nothing.
+//! Comes in: a size, a batch, a number of steps, a device. Goes out: a line of JSON, which run.mjs makes tables of. The
+//! engine's own model, loss, gradients and optimizer on random clips; decodes nothing.
 //!
 //! usage: cargo run --example step -- SIZE BATCH STEPS cpu|gpu [twice]
 //! `twice`: each layer is computed twice, so that less is kept (`train::recomputing`).
@@ -13,11 +13,13 @@ use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use cliptune::engine::device;
 use cliptune::engine::loaded::LoadedModel;
 use cliptune::model::classifier::{VideoMae, cross_entropy};
-use cliptune::model::config::ModelSize;
+use cliptune::model::config::{ModelSize, VideoMaeConfig};
 use cliptune::protocol::DeviceChoice;
 use cliptune::train::optimizer::{AdamW, GradientSum};
 use cliptune::train::recomputing;
 use replace_with::replace_with_or_abort;
+use serde::Serialize;
+use serde_json::json;
 
 const CLASSES: usize = 10;
 const USAGE: &str = "usage: step SIZE BATCH STEPS cpu|gpu [twice]";
@@ -54,8 +56,8 @@ impl Bench {
     }
 }
 
-/// Gigabytes of tensors, by when a step has them.
-#[derive(Default)]
+/// Bytes of tensors, by when a step has them.
+#[derive(Default, Serialize)]
 struct Memory {
     weights: u64,
     /// With what the forward pass keeps.
@@ -66,6 +68,23 @@ struct Memory {
     after: u64,
     /// What the allocator has reserved at most, of these times.
     reserved: u64,
+}
+
+/// Multiplications and additions of a clip's forward pass, those of the layers' products alone.
+fn forward_flop(config: &VideoMaeConfig) -> f64 {
+    let (tokens, width) = (config.tokens() as f64, config.hidden_size as f64);
+    let each = 8.0 * width * width + 4.0 * width * config.intermediate_size as f64 + 4.0 * tokens * width;
+    config.num_hidden_layers as f64 * tokens * each
+}
+
+/// Of a plain product of matrices, multiplications and additions a second: what the device can do at most, about.
+fn peak(bench: &Bench) -> f64 {
+    const SIDE: usize = 1024;
+    let matrix = || Tensor::<2>::random([SIDE, SIDE], Distribution::Normal(0.0, 1.0), &bench.device);
+    let (left, right) = (matrix(), matrix());
+    let product = || left.clone().matmul(right.clone()).slice([0..1, 0..1]).reshape([1]);
+    let times = (0..6).map(|_| bench.timed(product)).skip(1).collect();
+    2.0 * (SIDE as f64).powi(3) / (median(times) / 1e3)
 }
 
 fn median(mut times: Vec<f64>) -> f64 {
@@ -93,6 +112,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         labels: TensorData::new(labels, [batch]),
         device,
     };
+    let peak = peak(&bench);
     let answering = model.valid();
     let forward = (0..=steps).map(|_| bench.timed(|| bench.loss(&answering, &bench.device))).skip(1);
     let forward = median(forward.collect());
@@ -129,14 +149,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         eprintln!("{:.0} ms", times.last().copied().unwrap_or_default());
     }
     let step = median(times.split_off(1.min(steps)));
-    let gigabytes = [memory.weights, memory.forward, memory.backward, memory.after, memory.reserved];
-    let gigabytes = gigabytes.map(|bytes| format!("{:.3}", bytes as f64 / 1e9)).join(" | ");
-    println!(
-        "| {} | {batch} | {} | {} | {forward:.1} | {step:.1} | {:.2} | {gigabytes} |",
-        size.name(),
-        if twice { "twice" } else { "once" },
-        report.name,
-        step / forward
-    );
+    let line = json!({
+        "size": size.name(), "batch": batch, "twice": twice, "device": report.name, "forward_ms": forward, "step_ms": step,
+        "forward_flop": forward_flop(&config) * batch as f64, "peak_flop_per_s": peak, "memory": memory,
+    });
+    println!("{line}");
     Ok(())
 }

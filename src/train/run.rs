@@ -352,7 +352,8 @@ impl<S: ClipSource> Trainer<'_, S> {
         [loss, count_right(logits, seen.without_autodiff())]
     }
 
-    /// Forward, backward, clip and update; one read-back, which may come when the next steps are under way. The batches were waited for so many seconds.
+    /// Forward, backward, clip and update; one read-back, which may come when the next steps are under way. The batches were
+    /// waited for so many seconds.
     async fn step<O: Observer>(
         &mut self,
         epoch: usize,
