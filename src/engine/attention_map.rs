@@ -7,6 +7,7 @@ use burn::tensor::Device;
 
 use super::classification::{ClassifyError, pixels, views};
 use super::loaded::LoadedModel;
+use crate::model::read_back::read_back;
 use crate::protocol::{ClipPicture, Picture};
 use crate::train::run::TuneError;
 use crate::video::VideoSource;
@@ -30,8 +31,8 @@ pub async fn attention_map(
 ) -> Result<ClipPicture, ClassifyError> {
     let first = views(loaded, source, ways).await?.first().copied().unwrap_or(TestView::CENTRE);
     let clip = loader.load(source, &View::Evaluation(first)).await?;
-    let rolled = loaded.model.rollout(pixels(loaded, &clip, device)).into_data_async().await;
-    let rolled = rolled.map_err(|error| TuneError::Device(error.to_string()))?;
+    let rolled = read_back(loaded.model.rollout(pixels(loaded, &clip, device))).await;
+    let rolled = rolled.map_err(TuneError::Device)?;
     let mut picture = loader.picture(&clip);
     let map = Map { shares: stretched(&rolled.iter::<f32>().collect::<Vec<f32>>()), grid: loaded.config.grid() };
     map.paint(&mut picture.frames);

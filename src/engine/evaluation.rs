@@ -15,6 +15,7 @@ use super::loaded::{LoadedModel, OpenError};
 use crate::dataset::words::{counted, enumerated};
 use crate::dataset::{Split, Unusable, VideoSummary};
 use crate::evaluation::{Answer, Answered, Evaluated, EvaluationEvent, Temperature, Views};
+use crate::model::read_back::read_back;
 use crate::storage::Checkpoint;
 use crate::train::evaluate::upload;
 use crate::train::feed::{BATCHES_AHEAD, Batch, Example, feed};
@@ -176,9 +177,8 @@ impl Job<'_> {
                 let places = batch.labels.clone();
                 if !places.is_empty() {
                     let (pixels, _) = upload(batch, &self.loaded.shape, self.device);
-                    let logits = self.loaded.model.forward(pixels).into_data_async().await;
-                    let logits: Vec<f32> =
-                        logits.map_err(|error| TuneError::Device(error.to_string()))?.iter::<f32>().collect();
+                    let logits = read_back(self.loaded.model.forward(pixels)).await;
+                    let logits: Vec<f32> = logits.map_err(TuneError::Device)?.iter::<f32>().collect();
                     for (place, logits) in places.iter().zip(logits.chunks_exact(classes)) {
                         if let Some(answers) = usize::try_from(*place).ok().and_then(|place| answers.get_mut(place)) {
                             answers.push(Answer::from_logits(logits));

@@ -23,6 +23,8 @@ pub mod norm;
 #[cfg(feature = "engine")]
 pub mod pretraining;
 #[cfg(feature = "engine")]
+pub mod read_back;
+#[cfg(feature = "engine")]
 pub mod rollout;
 #[cfg(feature = "engine")]
 pub mod weights;

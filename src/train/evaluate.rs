@@ -15,6 +15,7 @@ use super::settings::Metric;
 use crate::dataset::Split;
 use crate::evaluation::scores;
 use crate::model::classifier::{VideoMae, cross_entropy};
+use crate::model::read_back::read_back;
 use crate::protocol::{Evaluation, TuneEvent};
 use crate::video::clip::{ClipShape, View};
 use crate::video::views::TestView;
@@ -84,8 +85,8 @@ pub async fn evaluate<S: ClipSource, O: Observer>(
         return Ok(None);
     }
     predictions.push(loss);
-    let data = Tensor::cat(predictions, 0).into_data_async().await;
-    let mut values: Vec<f32> = data.map_err(|error| TuneError::Device(error.to_string()))?.iter::<f32>().collect();
+    let data = read_back(Tensor::cat(predictions, 0)).await;
+    let mut values: Vec<f32> = data.map_err(TuneError::Device)?.iter::<f32>().collect();
     let videos = seen.len();
     let loss = values.pop().unwrap_or(f32::NAN) / videos as f32;
     let predictions: Vec<usize> = values.into_iter().map(|value| value as usize).collect();
@@ -104,7 +105,7 @@ pub async fn evaluate<S: ClipSource, O: Observer>(
 
 /// Reads a small tensor of exactly `N` values back.
 pub async fn read<const N: usize>(tensor: Tensor<1>) -> Result<[f32; N], TuneError> {
-    let data = tensor.into_data_async().await.map_err(|error| TuneError::Device(error.to_string()))?;
+    let data = read_back(tensor).await.map_err(TuneError::Device)?;
     let values: Vec<f32> = data.iter::<f32>().collect();
     values.try_into().map_err(|values: Vec<f32>| TuneError::Device(format!("{} values came back", values.len())))
 }
@@ -112,6 +113,6 @@ pub async fn read<const N: usize>(tensor: Tensor<1>) -> Result<[f32; N], TuneErr
 /// Class probabilities of `pixel_values` [B, T, C, H, W], averaged over B views; goes out: [K] on the host.
 pub async fn probabilities(model: &VideoMae, pixels: Tensor<5>) -> Result<Vec<f32>, TuneError> {
     let averaged = softmax(model.forward(pixels), 1).mean_dim(0);
-    let data = averaged.into_data_async().await.map_err(|error| TuneError::Device(error.to_string()))?;
+    let data = read_back(averaged).await.map_err(TuneError::Device)?;
     Ok(data.iter::<f32>().collect())
 }

@@ -13,6 +13,7 @@ use super::pace::Spent;
 use super::settings::TuneSettings;
 use crate::dataset::Unusable;
 use crate::model::classifier::VideoMae;
+use crate::model::read_back::read_back;
 use crate::video::clip::{Clip, ClipShape, View};
 
 /// Whether a run's backbone sees the same views again in this epoch, and is frozen: mixed clips are new each time.
@@ -64,7 +65,7 @@ impl<S: ClipSource> Features<'_, S> {
     async fn compute(&self, pixels: Vec<f32>) -> Result<Vec<f32>, String> {
         let dims = [1, self.shape.frames, 3, self.shape.height, self.shape.width];
         let pixels = Tensor::<5>::from_data(TensorData::new(pixels, dims), self.device);
-        let data = self.model.features(pixels).into_data_async().await.map_err(|error| error.to_string())?;
+        let data = read_back(self.model.features(pixels)).await?;
         Ok(data.iter::<f32>().collect())
     }
 }

@@ -17,6 +17,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 use self::names::{Named, Path, aliases, expected, is_head, is_redundant};
 use super::config::VideoMaeConfig;
+use super::read_back::read_back;
 use crate::files::FileSource;
 use crate::protocol::LoadReport;
 use crate::tensors::{NumberFormat, SafetensorsWriter, TensorFiles, TensorsError};
@@ -160,7 +161,7 @@ pub async fn write<M: Module>(
             &[input, output] => tensor.reshape([input, output]).transpose().reshape([input * output]),
             _ => tensor,
         };
-        let data = turned.into_data_async().await.map_err(|error| WeightsError::ReadBack(error.to_string()))?;
+        let data = read_back(turned).await.map_err(WeightsError::ReadBack)?;
         let values = data.as_slice::<f32>().map_err(|error| WeightsError::ReadBack(format!("{error:?}")))?;
         writer.write(values).await?;
     }

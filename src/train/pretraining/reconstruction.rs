@@ -10,6 +10,7 @@ use super::run::PretrainError;
 use crate::model::config::VideoMaeConfig;
 use crate::model::masking::Masks;
 use crate::model::pretraining::{DEVIATION_EPSILON, PretrainingModel};
+use crate::model::read_back::read_back;
 use crate::protocol::ClipPicture;
 use crate::train::run::TuneError;
 use crate::video::clip::{Clip, ClipShape};
@@ -27,8 +28,8 @@ pub async fn reconstruct(
     let masks = Masks::new(vec![hidden.to_vec()])?;
     let dims = [1, shape.frames, 3, shape.height, shape.width];
     let pixels = Tensor::from_data(TensorData::new(clip.pixels.clone(), dims), &device.clone().without_autodiff());
-    let patches = model.forward(pixels, &masks).into_data_async().await;
-    let patches = patches.map_err(|error| TuneError::Device(error.to_string()))?;
+    let patches = read_back(model.forward(pixels, &masks)).await;
+    let patches = patches.map_err(TuneError::Device)?;
     let patches: Vec<f32> = patches.iter::<f32>().collect();
     Ok(fill_in(config, clip, shape, hidden, &patches, model.norm_pix_loss()))
 }
