@@ -1,8 +1,9 @@
 //! What VideoMAE computes most, each as one operation with a gradient of its own.
 //!
 //! Comes in and goes out: tensors on any of Burn's devices. A package of its own, so that it is optimised for speed while
-//! the engine is for size, and so that it builds in seconds. Knows nothing of models. Never keeps the scores of an attention for the backward pass: they
-//! take 112 MiB a clip and layer at 1568 tokens and 12 heads, and are computed anew there.
+//! the engine is for size, and so that it builds in seconds. Knows nothing of models. Never keeps the scores of an attention
+//! for the backward pass: they take 112 MiB a clip and layer at 1568 tokens and 12 heads, and are computed anew there, some
+//! clips' at a time on a GPU.
 
 mod cpu;
 mod gpu;

@@ -1,7 +1,6 @@
 //! The operations on the GPU, composed of Burn's own.
 //!
-//! An attention's backward pass computes the scores anew, some clips' at a time: see
-//! [`clips_at_once`].
+//! An attention's backward pass computes the scores anew, some clips' at a time: see [`clips_at_once`].
 
 mod attention;
 mod gelu;
