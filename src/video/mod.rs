@@ -26,6 +26,8 @@ mod browser;
 mod codec;
 #[cfg(not(target_family = "wasm"))]
 mod ffmpeg;
+#[cfg(not(target_family = "wasm"))]
+mod ffprobe;
 #[cfg(target_family = "wasm")]
 mod mediabunny;
 #[cfg(target_family = "wasm")]
