@@ -14,7 +14,7 @@ use crate::dataset::labelling::Labelling;
 use crate::dataset::{Catalogue, Split, Unusable};
 use crate::evaluation::Views;
 use crate::train::pretraining::settings::PretrainSettings;
-use crate::train::settings::{GradientCheckpointing, StartFrom, TuneSettings};
+use crate::train::settings::{GradientCheckpointing, StartFrom, Strategy, TuneSettings};
 
 pub use pictures::{ClipPicture, Picture};
 pub use run::*;
@@ -288,15 +288,17 @@ pub struct StepLoad {
     /// Clips a forward pass.
     pub batch: usize,
     pub checkpointing: GradientCheckpointing,
+    pub strategy: Strategy,
 }
 
 impl StepLoad {
     pub fn of(settings: &TuneSettings) -> Self {
-        Self { batch: settings.batch, checkpointing: settings.optimization.gradient_checkpointing }
+        let TuneSettings { batch, strategy, .. } = *settings;
+        Self { batch, checkpointing: settings.optimization.gradient_checkpointing, strategy }
     }
 
-    /// The least that any settings ask for.
-    pub const LEAST: Self = Self { batch: 1, checkpointing: GradientCheckpointing::Auto };
+    /// The least that training all of a model asks for.
+    pub const LEAST: Self = Self { batch: 1, checkpointing: GradientCheckpointing::Auto, strategy: Strategy::NoFreeze };
 }
 
 /// Whether a model fits on a device, estimated from its configuration and the device's limits.

@@ -1,14 +1,14 @@
 //! Whether a model fits on a device, before anything is loaded.
 //!
-//! Comes in: a configuration, a batch, the device's limits. Goes out: a [`Fit`]. An estimate: what the backward pass
-//! reads of every layer, and on a GPU the attention scores of the one layer that it is at.
+//! Comes in: a configuration, what a step trains of how many clips, the device's limits. Goes out: a [`Fit`]. An estimate:
+//! what the backward pass reads of every layer, and on a GPU the attention scores of the one layer that it is at.
 
 use cliptune_kernels::clips_at_once;
 
 use crate::model::config::VideoMaeConfig;
 use crate::model::weights::names::expected;
 use crate::protocol::{Fit, StepLoad};
-use crate::train::settings::GradientCheckpointing;
+use crate::train::settings::{GradientCheckpointing, Lora, Strategy, Target};
 
 const FLOAT: u64 = 4;
 /// What wasm can address, less what the program itself and the clips need.
@@ -41,6 +41,20 @@ struct Counts {
     /// Of these, what goes into the layer.
     input: u64,
     layers: u64,
+    width: u64,
+    /// Width of the feed-forward block.
+    inner: u64,
+    labels: u64,
+}
+
+/// What a run's largest step trains.
+struct Trained {
+    /// Numbers that have a gradient and AdamW's two moments.
+    parameters: u64,
+    /// Numbers that are made beside the weights in each step: weights with their adapters worked in.
+    merged: u64,
+    /// Whether there is a backward pass through the layers.
+    layers: bool,
 }
 
 impl Counts {
@@ -60,7 +74,44 @@ impl Counts {
             layer: tokens.saturating_mul(9 * width + 3 * inner),
             input: tokens.saturating_mul(width),
             layers: config.num_hidden_layers as u64,
+            width,
+            inner,
+            labels: config.labels().len() as u64,
         }
+    }
+
+    fn trained(&self, strategy: Strategy) -> Trained {
+        let head = (self.width + 1).saturating_mul(self.labels);
+        match strategy {
+            Strategy::NoFreeze | Strategy::FreezeUnfreeze(_) | Strategy::UnfreezeMilestones(..) => {
+                Trained { parameters: self.parameters, merged: 0, layers: true }
+            }
+            Strategy::Freeze => Trained { parameters: head, merged: 0, layers: false },
+            Strategy::Lora(lora) => {
+                let matrices = self.targeted(&lora);
+                let sum = |of: &dyn Fn(u64, u64) -> u64| {
+                    let layer =
+                        matrices.iter().fold(0u64, |sum, &[input, output]| sum.saturating_add(of(input, output)));
+                    layer.saturating_mul(self.layers)
+                };
+                let factors = sum(&|input, output| input.saturating_add(output).saturating_mul(lora.rank as u64));
+                let merged = sum(&u64::saturating_mul);
+                // One targeted weight at a time has a gradient on the way to its factors'.
+                let passing = matrices.iter().map(|&[input, output]| input.saturating_mul(output)).max().unwrap_or(0);
+                let (parameters, merged) = (head.saturating_add(factors), merged.saturating_add(passing));
+                Trained { parameters, merged, layers: true }
+            }
+        }
+    }
+
+    /// Inputs and outputs of the weights in a layer that have adapters.
+    fn targeted(&self, lora: &Lora) -> Vec<[u64; 2]> {
+        let (width, inner) = (self.width, self.inner);
+        let matrices = |target: Target| match target {
+            Target::Query | Target::Key | Target::Value => vec![[width, width]],
+            Target::Dense => vec![[width, width], [width, inner], [inner, width]],
+        };
+        Vec::<Target>::from(lora.targets).into_iter().flat_map(matrices).collect()
     }
 
     /// Scores that a GPU has at once in the backward pass of a batch. The CPU does some rows at a time.
@@ -80,13 +131,18 @@ impl Counts {
 
     /// Bytes of a training step, with each layer computed twice or not: weights, gradients, AdamW's two moments, and what is
     /// kept of each clip.
-    fn training_bytes(&self, batch: usize, recomputes: bool, limits: Limits) -> u64 {
-        let kept = match recomputes {
-            true => self.input.saturating_mul(self.layers).saturating_add(self.layer),
-            false => self.layer.saturating_mul(self.layers),
+    fn training_bytes(&self, step: StepLoad, recomputes: bool, limits: Limits) -> u64 {
+        let Trained { parameters, merged, layers } = self.trained(step.strategy);
+        let kept = match (layers, recomputes) {
+            // One layer after another, and none of them again.
+            (false, _) => self.layer,
+            (true, true) => self.input.saturating_mul(self.layers).saturating_add(self.layer),
+            (true, false) => self.layer.saturating_mul(self.layers),
         };
-        let kept = kept.saturating_mul(batch as u64).saturating_add(self.passing(batch, limits));
-        FLOAT.saturating_mul(self.parameters.saturating_mul(4).saturating_add(kept))
+        let passing = if layers { self.passing(step.batch, limits) } else { 0 };
+        let kept = kept.saturating_mul(step.batch as u64).saturating_add(passing);
+        let weights = self.parameters.saturating_add(merged).saturating_add(parameters.saturating_mul(3));
+        FLOAT.saturating_mul(weights.saturating_add(kept))
     }
 
     /// In bytes; a forward pass writes no scores.
@@ -112,11 +168,12 @@ pub fn clips_at_a_time(config: &VideoMaeConfig, most: usize, limits: Limits) -> 
 /// Estimates what a model takes to classify one clip, and for a training step; refuses what does not fit, training only
 /// where a step is given.
 pub fn estimate(config: &VideoMaeConfig, step: Option<StepLoad>, limits: Limits) -> Fit {
-    let (trains, StepLoad { batch, checkpointing }) = (step.is_some(), step.unwrap_or(StepLoad::LEAST));
+    let (trains, step) = (step.is_some(), step.unwrap_or(StepLoad::LEAST));
+    let StepLoad { batch, checkpointing, strategy } = step;
     let counts = Counts::of(config);
     let Counts { parameters, layer, .. } = counts;
     let inference_bytes = FLOAT.saturating_mul(parameters.saturating_add(layer));
-    let plain = counts.training_bytes(batch, false, limits);
+    let plain = counts.training_bytes(step, false, limits);
     let is_short = match limits {
         Limits::None => false,
         Limits::Wasm => plain > CPU_BYTES,
@@ -127,10 +184,12 @@ pub fn estimate(config: &VideoMaeConfig, step: Option<StepLoad>, limits: Limits)
         GradientCheckpointing::Always => true,
         GradientCheckpointing::Never => false,
     };
+    let learns = counts.trained(strategy).layers;
     // Dropout of the configuration's own would be drawn anew.
-    let recomputes = recomputes && config.hidden_dropout_prob == 0.0 && config.attention_probs_dropout_prob == 0.0;
-    let training_bytes = counts.training_bytes(batch, recomputes, limits);
-    let largest_buffer = |clips: usize| counts.largest_buffer(clips, trains);
+    let drops = config.hidden_dropout_prob != 0.0 || config.attention_probs_dropout_prob != 0.0;
+    let recomputes = recomputes && learns && !drops;
+    let training_bytes = counts.training_bytes(step, recomputes, limits);
+    let largest_buffer = |clips: usize| counts.largest_buffer(clips, trains && learns);
     let refusal = match limits {
         Limits::Gpu { largest_buffer: most } if largest_buffer(1) > most => Some(format!(
             "This model needs a buffer of {}, and this GPU allows {}. Choose a smaller model, or fewer or smaller frames.",
@@ -205,7 +264,7 @@ mod tests {
     fn layers_are_computed_twice_where_a_step_would_not_fit_otherwise() {
         let gpu = Limits::Gpu { largest_buffer: 1 << 30 };
         let fit = |config: &VideoMaeConfig, batch, checkpointing, limits| {
-            estimate(config, Some(StepLoad { batch, checkpointing }), limits)
+            estimate(config, Some(StepLoad { batch, checkpointing, ..StepLoad::LEAST }), limits)
         };
         let base = config(ModelSize::Base);
         for (batch, limits, twice) in
@@ -226,6 +285,27 @@ mod tests {
             !fit(&drawn, 4, GradientCheckpointing::Always, gpu).recomputes,
             "its dropout would be another the second time"
         );
+    }
+
+    #[test]
+    fn what_is_frozen_takes_no_memory_for_learning() {
+        let base = config(ModelSize::Base);
+        let bytes = |strategy, checkpointing| {
+            let step = StepLoad { batch: 1, checkpointing, strategy };
+            estimate(&base, Some(step), Limits::None).training_bytes
+        };
+        let [all, late, head, adapters] =
+            [Strategy::NoFreeze, Strategy::FreezeUnfreeze(1), Strategy::Freeze, Strategy::Lora(Lora::default())]
+                .map(|strategy| bytes(strategy, GradientCheckpointing::Never));
+        assert_eq!(late, all, "its largest steps train everything");
+        let floats = |bytes: u64| bytes / FLOAT;
+        // 12 layers' query and value with factors of rank 8, and a head of 400 classes.
+        let factors = 12 * 2 * 8 * (768 + 768) + 400 * 769;
+        let merged = (12 * 2 + 1) * 768 * 768;
+        assert_eq!(floats(all) - floats(adapters), 3 * (86_534_800 - factors) - merged);
+        assert_eq!(floats(head), 86_534_800 + 3 * 400 * 769 + 1568 * (9 * 768 + 3 * 3072), "one layer at a time");
+        let twice = bytes(Strategy::Lora(Lora::default()), GradientCheckpointing::Always);
+        assert!(head < twice && twice < adapters);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::protocol::{Estimate, StepLoad, TuneEvent};
 use crate::train::features;
 use crate::train::feed::{ClipSource, Example};
 use crate::train::kept_features::KeptFeatures;
+use crate::train::lora;
 use crate::train::record::Outcomes;
 use crate::train::run::{self, Examples, Moment, Observer, Run, TuneError, steps_per_epoch};
 use crate::train::settings::{Checkpointing, EvalStrategy, Optimization, Selection, Strategy, TuneSettings};
@@ -44,7 +45,8 @@ const HEAD_SHARE: f64 = 1.0 / 200.0;
 pub struct Measured {
     /// Seconds until a clip is decoded that was never seen before.
     pub decoding: f64,
-    /// Seconds a clip of training all of the model, with clips that were decoded before.
+    /// Seconds a clip of training all of the model, or low-rank factors where they are what trains, with clips that were
+    /// decoded before.
     pub training: f64,
     /// What the GPU's allocator has reserved while it trains, where the device is one.
     pub gpu_bytes: Option<u64>,
@@ -60,7 +62,12 @@ pub async fn measure(
     limits: Limits,
 ) -> Result<Option<Measured>, JobError> {
     let on_gpu = matches!(limits, Limits::Gpu { .. });
-    let fit = fit::estimate(config, Some(StepLoad::of(settings)), limits);
+    // Low-rank factors are measured as they train; of other strategies, the epochs that train everything.
+    let strategy = match settings.strategy {
+        Strategy::Lora(lora) => Strategy::Lora(lora),
+        _ => Strategy::NoFreeze,
+    };
+    let fit = fit::estimate(config, Some(StepLoad { strategy, ..StepLoad::of(settings) }), limits);
     let parameters = fit.parameters;
     let clip_cost = 6.0 * parameters as f64 * config.tokens() as f64;
     if !on_gpu && clip_cost > CPU_CLIP {
@@ -84,7 +91,7 @@ pub async fn measure(
         batch: train.len(),
         accumulation: 1,
         epochs: STEPS,
-        strategy: Strategy::NoFreeze,
+        strategy,
         optimization: Optimization { max_steps: 0, warmup_steps: 0, ..settings.optimization },
         selection: Selection::default(),
         checkpointing: Checkpointing { save_steps: 0, ..Checkpointing::default() },
@@ -105,7 +112,12 @@ pub async fn measure(
         recomputes: fit.recomputes,
         device: &trained,
     };
-    let measured = run::tune(run, VideoMae::unfilled(config, &trained), None, &mut watch).await.map(drop);
+    let model = VideoMae::unfilled(config, &trained);
+    let model = match strategy {
+        Strategy::Lora(lora) => lora::attach(model, &lora, settings.seed),
+        _ => model,
+    };
+    let measured = run::tune(run, model, None, &mut watch).await.map(drop);
     plain.memory_cleanup();
     measured?;
     Ok(watch.training.map(|training| Measured { decoding, training, gpu_bytes: watch.gpu_bytes }))
@@ -184,15 +196,16 @@ impl Measured {
         };
         let each = if later < 1.0 { "under a second".to_string() } else { duration(later) };
         let each = if settings.strategy == Strategy::NoFreeze { format!(", {each} an epoch") } else { String::new() };
-        let memory =
-            self.gpu_bytes.map(|bytes| format!(" It needs {} of GPU memory.", size(bytes))).unwrap_or_default();
+        // The head alone takes less than what was measured.
+        let measured = self.gpu_bytes.filter(|_| settings.strategy != Strategy::Freeze);
+        let memory = measured.map(|bytes| format!(" It needs {} of GPU memory.", size(bytes))).unwrap_or_default();
         Estimate {
             seconds,
             words: format!("About {} for {length}{each}, as measured here.{memory}", duration(seconds)),
         }
     }
 
-    /// What a clip of an epoch costs of training all of the model.
+    /// What a clip of an epoch costs of one that was measured.
     fn share(settings: &TuneSettings, epoch: usize) -> f64 {
         match settings.strategy.is_frozen(epoch) {
             false => 1.0,
