@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { openCliptune } from "../tests/e2e/browser.mjs";
 import { asLargeAsUcf101 } from "../tests/e2e/folders.mjs";
-import { dropFolder, rendererMegabytes, seenImport, watchImport } from "../tests/e2e/large_folder.mjs";
+import { dropFolder, rendererMegabytes, watchImport } from "../tests/e2e/large_folder.mjs";
 
 const WAYS = {
   "chosen, labels from folders": { lists: false, dropped: false },
@@ -24,7 +24,7 @@ async function measure({ lists, dropped }) {
     asLargeAsUcf101(folder, { lists });
     const { page, profile } = await openCliptune(test, { device: "cpu" });
     const before = rendererMegabytes(profile);
-    await watchImport(page.page);
+    const seen = await watchImport(page.page);
     let peak = 0;
     const watch = setInterval(() => (peak = Math.max(peak, rendererMegabytes(profile))), 250);
     if (dropped) await dropFolder(page.page, folder);
@@ -32,7 +32,7 @@ async function measure({ lists, dropped }) {
     await page.imported();
     clearInterval(watch);
     const said = await page.page.locator(".totals").textContent();
-    return { ...(await seenImport(page.page)), said, before, peak, end: rendererMegabytes(profile) };
+    return { ...(await seen()), said, before, peak, end: rendererMegabytes(profile) };
   } finally {
     for (const ending of endings.reverse()) await ending();
     rmSync(folder, { recursive: true, force: true });

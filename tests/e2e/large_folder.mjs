@@ -1,5 +1,6 @@
 // What is measured while a large folder is imported: how long it takes to be there, the page's tasks, and its memory.
 import { readFileSync, readdirSync } from "node:fs";
+import { watchTasks } from "./tasks.mjs";
 
 /** Drops a folder as the system's file manager does. */
 export async function dropFolder(page, folder) {
@@ -10,33 +11,31 @@ export async function dropFolder(page, folder) {
   await client.detach();
 }
 
-/** From here on: when files are handed over, when the folder is there, and every task above 50 ms. */
-export function watchImport(page) {
-  return page.evaluate(() => {
-    window.tasks = [];
-    new PerformanceObserver((list) => window.tasks.push(...list.getEntries().map(({ startTime, duration }) => ({ startTime, duration })))).observe({ type: "longtask" });
+/**
+ * From here on, until the answer is called; it gives milliseconds: until the folder was there, until now, and the page's
+ * longest task before it was given files, until the folder was there, and since.
+ */
+export async function watchImport(page) {
+  const watched = await watchTasks(page);
+  await page.evaluate(() => {
+    const mark = (name) => performance.getEntriesByName(name).length > 0 || performance.mark(name);
     // From here on the files are the page's; before, the browser makes them.
-    const given = () => (window.given ??= performance.now());
-    for (const event of ["change", "drop"]) document.addEventListener(event, given, { capture: true });
-    new MutationObserver(() => {
-      if (document.querySelector(".totals")) window.shown ??= performance.now();
-    }).observe(document.body, { subtree: true, childList: true });
+    for (const event of ["change", "drop"]) document.addEventListener(event, () => mark("given"), { capture: true });
+    new MutationObserver(() => document.querySelector(".totals") && mark("shown")).observe(document.body, { subtree: true, childList: true });
   });
-}
-
-/** Milliseconds: until the folder was there, until now, and the page's longest task before it was given files, until it was there, and since. */
-export function seenImport(page) {
-  return page.evaluate(() => {
-    const { given, shown, tasks } = window;
-    const longest = (from, to) => Math.round(Math.max(0, ...tasks.filter(({ startTime }) => startTime >= from && startTime < to).map(({ duration }) => duration)));
+  return async () => {
+    await page.evaluate(() => performance.mark("checked"));
+    const { tasks, marks: { given, shown, checked } } = await watched();
+    const longest = (from, to) => Math.max(0, ...tasks.filter(({ at }) => at >= from && at < to).map(({ milliseconds }) => milliseconds));
     return {
-      listed: Math.round(shown - given),
-      checked: Math.round(performance.now() - given),
-      handing: longest(0, given - 1),
-      listing: longest(given - 1, shown),
+      listed: Math.round((shown - given) / 1e3),
+      checked: Math.round((checked - given) / 1e3),
+      // The event comes within the task that hands over the files.
+      handing: longest(0, given),
+      listing: longest(given, shown),
       checking: longest(shown, Infinity),
     };
-  });
+  };
 }
 
 /** Megabytes that the browser's page and engine hold: the resident memory of its largest renderer. */

@@ -282,18 +282,6 @@ export class CliptunePage {
     return this.by("prediction-row").evaluateAll((rows) => rows.map((row) => ({ label: row.dataset.label, score: Number(row.dataset.score) })));
   }
 
-  /** From here on, how long the page's own thread was busy without a break, wherever that was over 50 ms. */
-  async watchLongTasks() {
-    await this.page.evaluate(() => {
-      window.longTasks = [];
-      new PerformanceObserver((list) => window.longTasks.push(...list.getEntries().map((entry) => Math.round(entry.duration)))).observe({ type: "longtask" });
-    });
-  }
-
-  longTasks() {
-    return this.page.evaluate(() => window.longTasks);
-  }
-
   assertNothingUncaught() {
     assert.deepEqual(this.uncaught, [], "errors that the page did not turn into a sentence");
   }
