@@ -195,7 +195,9 @@ impl Measured {
             steps => counted(steps, "step", "steps"),
         };
         let each = if later < 1.0 { "under a second".to_string() } else { duration(later) };
-        let each = if settings.strategy == Strategy::NoFreeze { format!(", {each} an epoch") } else { String::new() };
+        // Of other strategies some epochs are shorter.
+        let all_alike = matches!(settings.strategy, Strategy::NoFreeze | Strategy::Lora(_));
+        let each = if all_alike { format!(", {each} an epoch") } else { String::new() };
         // The head alone takes less than what was measured.
         let measured = self.gpu_bytes.filter(|_| settings.strategy != Strategy::Freeze);
         let memory = measured.map(|bytes| format!(" It needs {} of GPU memory.", size(bytes))).unwrap_or_default();
@@ -218,6 +220,7 @@ impl Measured {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::settings::Lora;
 
     const MEASURED: Measured = Measured { decoding: 0.05, training: 0.1, gpu_bytes: Some(1_900_000_000) };
 
@@ -233,6 +236,9 @@ mod tests {
         );
         let head = TuneSettings { strategy: Strategy::Freeze, ..all.clone() };
         assert!(of(&head).seconds < 0.1 * estimate.seconds, "{:?}", of(&head));
+        assert!(!of(&head).words.contains("GPU"), "what was measured trains more than the head: {:?}", of(&head));
+        let adapters = TuneSettings { strategy: Strategy::Lora(Lora::default()), ..all.clone() };
+        assert_eq!(of(&adapters), estimate, "they were what was measured");
         let late = TuneSettings { strategy: Strategy::FreezeUnfreeze(5), ..all.clone() };
         assert!((0.4..0.7).contains(&(of(&late).seconds / estimate.seconds)), "{:?}", of(&late));
         let half = Optimization { max_steps: 125, ..all.optimization };
