@@ -1,7 +1,7 @@
 //! Whether a model and its training fit on this device, and how long a run will take.
 //!
-//! Comes in: a start and the load of a step; or all settings, once they have come to rest. Goes out: the engine's estimates. Computes
-//! nothing.
+//! Comes in: a start and the load of a step; or all settings, once they have come to rest. Goes out: the engine's
+//! estimates. Computes nothing.
 
 use gloo_timers::callback::Timeout;
 use js_sys::Array;

@@ -183,7 +183,7 @@ fn About() -> impl IntoView {
             <p class="path">
                 {about}
                 <a href=View::Models.address() class:none=move || !matches!(start.get(), StartFrom::Starter | StartFrom::People)>
-                    "published models"
+                    "published models."
                 </a>
             </p>
             <p data-testid="start-licence">{inherits}</p>
