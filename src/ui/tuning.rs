@@ -12,7 +12,7 @@ use leptos::prelude::*;
 use super::state::AppState;
 use super::{disk_choice, remember, remembered};
 use crate::dataset::direction::names_direction;
-use crate::dataset::{Catalogue, Split, Unusable};
+use crate::dataset::{Catalogue, Unusable};
 use crate::model::config::ModelSize;
 use crate::protocol::{
     CheckpointSummary, Command, DecodedOnDisk, EpochReport, Evaluation, Event, JobId, Picture, StepEvaluation,
@@ -140,8 +140,6 @@ pub struct Tuning {
     pub curves: RwSignal<Curves>,
     /// The classes of the folder.
     classes: StoredValue<Vec<String>>,
-    /// How many of its clips are trained on.
-    clips: StoredValue<Option<usize>>,
     /// Set once the user has typed a name.
     pub named: RwSignal<bool>,
     /// Set once the user has chosen what is trained.
@@ -174,7 +172,6 @@ impl Tuning {
             phase: RwSignal::new(TunePhase::Idle),
             curves: RwSignal::default(),
             classes: StoredValue::new(Vec::new()),
-            clips: StoredValue::new(None),
             named: RwSignal::new(false),
             strategy_chosen: RwSignal::new(false),
             editing: RwSignal::new(false),
@@ -190,14 +187,11 @@ impl Tuning {
         }
     }
 
-    /// Fits the defaults to a folder: its name, a starter model for what it most likely shows, as many epochs as its clips
-    /// need, and no mirroring of classes that are directions.
+    /// Fits the defaults to a folder: its name, a starter model for what it most likely shows, and no mirroring of classes
+    /// that are directions.
     pub fn adopt(self, catalogue: &Catalogue, folder: &str) {
-        let untouched = self.is_untouched();
-        self.clips.set_value(Some(catalogue.of_split(Split::Train).len()));
-        if untouched {
-            let start = if folder == SAMPLE { StartFrom::Starter } else { StartFrom::People };
-            self.settings.update(|settings| *settings = self.defaults(start, settings));
+        if self.is_untouched() {
+            self.start_from(if folder == SAMPLE { StartFrom::Starter } else { StartFrom::People });
         }
         let classes = catalogue.labels();
         let known = self.classes.get_value();
@@ -231,10 +225,7 @@ impl Tuning {
 
     /// The defaults for a start, with the name and the classes of other settings.
     fn defaults(self, start: StartFrom, others: &TuneSettings) -> TuneSettings {
-        let mut fresh = match self.clips.get_value() {
-            Some(clips) => TuneSettings::for_folder(start, clips),
-            None => TuneSettings::for_start(start),
-        };
+        let mut fresh = TuneSettings::for_start(start);
         fresh.name = others.name.clone();
         fresh.epochs = self.asked.epochs.unwrap_or(fresh.epochs);
         fresh.unmirrored = others.unmirrored.clone();

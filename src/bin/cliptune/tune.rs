@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use burn::tensor::Device;
 use clap::Args;
-use cliptune::dataset::{Split, direction::names_direction};
+use cliptune::dataset::direction::names_direction;
 use cliptune::engine::tuning;
 use cliptune::model::config::ModelSize;
 use cliptune::protocol::USUAL_DISK;
@@ -111,14 +111,11 @@ fn targets(names: &str) -> Result<Targets, String> {
 
 /// Fine-tunes on a folder, and prints the best checkpoint.
 pub async fn tune(options: &Tune, device: &Device) -> Result<(), Failure> {
-    let folder = import(&options.folder, &options.labelling).await?;
-    let start = match (&options.from, options.size) {
-        (Some(id), _) => StartFrom::Checkpoint(id.clone()),
-        (None, Some(size)) => StartFrom::Size(size),
-        (None, None) => options.starter.clone().unwrap_or(StartFrom::People),
+    let mut settings = match (&options.from, options.size) {
+        (Some(id), _) => TuneSettings::for_checkpoint(id.clone()),
+        (None, Some(size)) => TuneSettings::for_size(size),
+        (None, None) => TuneSettings::for_start(options.starter.clone().unwrap_or(StartFrom::People)),
     };
-    let clips = folder.catalogue.of_split(Split::Train).len();
-    let mut settings = TuneSettings::for_folder(start, clips);
     if let Some(file) = &options.settings {
         let text = std::fs::read_to_string(file)
             .map_err(|error| Failure { code: 2, sentence: format!("{} cannot be read: {error}.", file.display()) })?;
@@ -133,6 +130,7 @@ pub async fn tune(options: &Tune, device: &Device) -> Result<(), Failure> {
             *setting = value.clone();
         }
     }
+    let folder = import(&options.folder, &options.labelling).await?;
     match &options.unmirrored {
         Some(classes) => settings.unmirrored = classes.clone(),
         None if settings.unmirrored.is_empty() => {

@@ -108,10 +108,6 @@ fn one_view() -> usize {
 
 /// The guide's clip: 16 frames * rate 4 / 30 frames a second.
 pub const GUIDE_CLIP_SECONDS: f64 = 16.0 * 4.0 / 30.0;
-/// Steps after which the starter model of people has learnt what a small folder has to teach.
-const ENOUGH_STEPS: usize = 450;
-/// No clip is seen more often by default.
-const MOST_EPOCHS: usize = 90;
 
 impl TuneSettings {
     /// Good settings for training a model of `size` from random weights.
@@ -163,18 +159,6 @@ impl TuneSettings {
             regularisation: Regularisation { label_smoothing_factor: 0.1, ..Regularisation::default() },
             ..Self::for_size(ModelSize::Micro)
         }
-    }
-
-    /// Good settings for what the weights start from, and so many clips to train on. The starter model of people sees few
-    /// clips more often, up to [`MOST_EPOCHS`]: in a folder of 30 it is not done learning after 30 epochs (README, "What is
-    /// proved").
-    pub fn for_folder(start: StartFrom, clips: usize) -> Self {
-        let settings = Self::for_start(start);
-        if settings.start != StartFrom::People {
-            return settings;
-        }
-        let enough = ENOUGH_STEPS.div_ceil(clips.div_ceil(settings.batch).max(1));
-        Self { epochs: enough.clamp(settings.epochs, MOST_EPOCHS), ..settings }
     }
 
     /// Good settings for what the weights start from.
@@ -298,17 +282,6 @@ mod tests {
         for (name, metric) in Metric::ALL {
             assert_eq!(serde_json::to_value(metric).unwrap(), name);
             assert_eq!((Metric::from_name(name), metric.name()), (Some(metric), name));
-        }
-    }
-
-    #[test]
-    fn few_clips_are_seen_more_often() {
-        let epochs = |start: StartFrom, clips| TuneSettings::for_folder(start, clips).epochs;
-        let people = [0, 8, 40, 80, 120, 10_000].map(|clips| epochs(StartFrom::People, clips));
-        assert_eq!(people, [90, 90, 90, 45, 30, 30]);
-        let usual = |start: StartFrom| TuneSettings::for_start(start).epochs;
-        for start in [StartFrom::Starter, StartFrom::Size(ModelSize::Base), StartFrom::Checkpoint("run-1".into())] {
-            assert_eq!(epochs(start.clone(), 8), usual(start));
         }
     }
 
