@@ -23,8 +23,11 @@ web_path() {
 
 # web COMMAND…: run with the wasm toolchain. native COMMAND…: run with the machine's own.
 # Each has a target folder of its own outside the checkout, so that neither rebuilds the other.
-web() { PATH="$(web_path)" CARGO_TARGET_DIR="$CACHE/target/web" "$@"; }
-native() { PATH="$TOOLS/bin:$PATH" CARGO_TARGET_DIR="$CACHE/target/native" "$@"; }
+web() { follow_content && PATH="$(web_path)" CARGO_TARGET_DIR="$CACHE/target/web" "$@"; }
+native() { follow_content && PATH="$TOOLS/bin:$PATH" CARGO_TARGET_DIR="$CACHE/target/native" "$@"; }
+
+# Checkouts share what is built; see there.
+follow_content() { node "$ROOT/scripts/source_times.mjs" "$ROOT" "$CACHE/target/source-times.json"; }
 
 # The browser for the tests: CHROMIUM if set, else the first that is installed.
 find_chromium() {

@@ -26,10 +26,6 @@ fn cliptune(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_cliptune")).args(arguments).output().unwrap()
 }
 
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
 fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
         panic!("{error}: {}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
@@ -163,7 +159,7 @@ fn tuning_goes_on_from_a_checkpoint() {
 #[test]
 fn a_pre_trained_model_is_imported_and_tuned() {
     let (folder, out) = (small_folder([3, 1, 1]), tempfile::tempdir().unwrap());
-    let model = root().join("tests/fixtures/golden/pretrain/model");
+    let model = PathBuf::from("tests/fixtures/golden/pretrain/model");
     let imported = json(&done(&["import", text(&model), "--out", text(out.path())]));
     let named = |list: &str| -> Vec<String> {
         let list = imported["report"][list].as_array().unwrap();
@@ -184,7 +180,7 @@ fn a_pre_trained_model_is_imported_and_tuned() {
 #[test]
 fn a_model_whose_training_failed_is_refused_with_the_tensor_and_keeps_nothing() {
     let (model, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let golden = root().join("tests/fixtures/golden/micro/model");
+    let golden = PathBuf::from("tests/fixtures/golden/micro/model");
     for name in ["config.json", "preprocessor_config.json"] {
         std::fs::copy(golden.join(name), model.path().join(name)).unwrap();
     }
@@ -304,7 +300,7 @@ fn a_run_that_is_killed_at_twenty_random_moments_loses_no_bit() {
 
 #[test]
 fn logits_agree_with_transformers() {
-    let golden = root().join("tests/fixtures/golden/micro");
+    let golden = PathBuf::from("tests/fixtures/golden/micro");
     let out = tempfile::tempdir().unwrap();
     let written = out.path().join("logits.safetensors");
     let model = golden.join("model");
@@ -339,7 +335,7 @@ fn exit_codes_tell_wrong_arguments_from_unusable_input() {
     assert_eq!(code(&["tune", text(&one_class), "--out", out]), Some(3));
     assert_eq!(code(&["inspect", "/no/such/folder"]), Some(3));
     assert_eq!(code(&["classify", "/no/such/model", "clip.webm"]), Some(3));
-    let not_a_model = root().join("Cargo.toml");
+    let not_a_model = PathBuf::from("Cargo.toml");
     assert_eq!(code(&["classify", text(&not_a_model), "clip.webm"]), Some(3));
     assert_eq!(code(&["import", text(&not_a_model), "--out", out]), Some(3));
     assert_eq!(code(&["import", data, "--out", out]), Some(3), "a folder of videos is no model");

@@ -309,7 +309,7 @@ fn the_command_agrees_with_the_run_and_writes_a_report_and_the_metrics() {
     let steps = std::fs::read_to_string(metrics.join("steps.csv")).unwrap();
     assert_eq!(steps.lines().count() as u64, 1 + 2 * epoch, "{steps}");
 
-    let imported = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden/micro/model");
+    let imported = Path::new("tests/fixtures/golden/micro/model");
     assert_eq!(cliptune(&["metrics", imported.to_str().unwrap(), "--out", store]).0, 3);
     assert_eq!(cliptune(&["evaluate", imported.to_str().unwrap(), folder]).0, 3, "other classes");
     assert_eq!(cliptune(&["evaluate", model, folder, "--views", "many"]).0, 2);

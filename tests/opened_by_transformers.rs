@@ -22,7 +22,7 @@ use futures_executor::block_on;
 use safetensors::tensor::SafeTensors;
 
 fn fixture(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/exported").join(name)
+    PathBuf::from("tests/fixtures/exported").join(name)
 }
 
 fn exported() -> Vec<NamedFile> {

@@ -11,7 +11,7 @@ use cliptune::storage::directory::read_model_folder;
 use safetensors::tensor::{Dtype, SafeTensors};
 
 fn folders() -> Vec<PathBuf> {
-    let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/random_configs");
+    let all = Path::new("tests/fixtures/random_configs");
     let entries = std::fs::read_dir(all).unwrap().map(|entry| entry.unwrap().path());
     entries.filter(|path| path.is_dir()).collect()
 }

@@ -163,7 +163,7 @@ fn a_hub_zip_without_our_summary_is_named_by_whoever_brings_it() {
 
 #[test]
 fn models_that_transformers_saved_are_opened() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden");
+    let golden = Path::new("tests/fixtures/golden");
     for (name, classes, parameters) in [("micro", 4, 111_892), ("tiny", 7, 0), ("odd", 5, 0), ("rect", 11, 0)] {
         let (model, report) = block_on(read_model_folder(&golden.join(name).join("model"))).unwrap();
         assert!(report.is_complete() && report.surplus.is_empty(), "{name}");

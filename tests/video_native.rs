@@ -21,12 +21,8 @@ use cliptune::video::{
 };
 use futures_executor::block_on;
 
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
 fn fixture(name: &str) -> PathBuf {
-    root().join("tests/fixtures/video").join(name)
+    PathBuf::from("tests/fixtures/video").join(name)
 }
 
 fn source(path: &Path) -> VideoSource {
@@ -46,7 +42,7 @@ fn refused(path: &Path) -> VideoError {
 
 /// None, with a message, where the file is absent.
 fn media(path: &str) -> Option<PathBuf> {
-    let path = root().join("../shared/media").join(path);
+    let path = PathBuf::from("../shared/media").join(path);
     if !path.exists() {
         println!("skipped: {} is absent", path.display());
         return None;
@@ -224,7 +220,7 @@ fn first_of_each_class(folder: &Path) -> (usize, usize) {
 
 #[test]
 fn the_sample_is_8_classes_that_open() {
-    assert_eq!(first_of_each_class(&root().join("public/sample")), (8, 8 * (24 + 6 + 6)));
+    assert_eq!(first_of_each_class(Path::new("public/sample")), (8, 8 * (24 + 6 + 6)));
 }
 
 #[test]

@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_file_is_read_again_only_once_it_was_written_again() {
-        let clips = Path::new(env!("CARGO_MANIFEST_DIR")).join("public/sample/test/SpinLeft");
+        let clips = Path::new("public/sample/test/SpinLeft");
         let mut clips: Vec<_> = std::fs::read_dir(clips).unwrap().map(|entry| entry.unwrap().path()).collect();
         clips.sort_by_key(|clip| clip.metadata().unwrap().len());
         let (small, large) = (clips.first().unwrap(), clips.last().unwrap());

@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn a_part_has_the_videos_frames_of_its_time_from_zero_on() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/public/sample/train/SpinLeft/v_SpinLeft_g01_c01.webm");
+        let path = "public/sample/train/SpinLeft/v_SpinLeft_g01_c01.webm";
         let source = VideoSource::new("whole", path);
         let whole = PartOfVideo::open(&source).now_or_never().unwrap().unwrap();
         let all = whole.timestamps(0.0, f64::INFINITY).now_or_never().unwrap().unwrap();

@@ -35,7 +35,7 @@ use serde_json::{Value, json};
 use short_runs::{after_step, settings, to_the_end};
 
 fn golden(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden").join(path)
+    PathBuf::from("tests/fixtures/golden").join(path)
 }
 
 fn model(path: &str) -> Checkpoint {

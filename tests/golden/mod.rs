@@ -13,7 +13,7 @@ use futures_executor::block_on;
 use safetensors::tensor::{Dtype, SafeTensors};
 
 pub fn golden(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden").join(path)
+    PathBuf::from("tests/fixtures/golden").join(path)
 }
 
 pub fn fixture(configuration: &str, file: &str) -> Vec<u8> {

@@ -7,7 +7,7 @@ pub fn small_folder([train, validation, test]: [usize; 3]) -> tempfile::TempDir 
     let folder = tempfile::tempdir().unwrap();
     for (split, count) in [("train", train), ("val", validation), ("test", test)] {
         for class in ["SpinLeft", "SpinRight"] {
-            let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("public/sample").join(split).join(class);
+            let from = Path::new("public/sample").join(split).join(class);
             let to = folder.path().join(split).join(class);
             std::fs::create_dir_all(&to).unwrap();
             let mut clips: Vec<PathBuf> = std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()).collect();

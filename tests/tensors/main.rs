@@ -18,7 +18,7 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn micro(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden/micro").join(path)
+    Path::new("tests/fixtures/golden/micro").join(path)
 }
 
 /// A folder's files by name.

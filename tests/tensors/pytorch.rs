@@ -85,7 +85,7 @@ fn a_part_of_a_storage_is_the_part_that_it_says() {
 #[test]
 fn every_protocol_of_pythons_pickler_is_read() {
     for protocol in 2..=5 {
-        let path = format!("{}/fuzz/corpus/tensors/pytorch-protocol-{protocol}", env!("CARGO_MANIFEST_DIR"));
+        let path = format!("fuzz/corpus/tensors/pytorch-protocol-{protocol}");
         let input = std::fs::read(path).unwrap();
         let files = open(&[(FILE, FileSource::from_bytes(&input[1..]))]).unwrap();
         assert_eq!(files.names().collect::<Vec<_>>(), ["layer.0", "layer.1", "layer.2"]);
