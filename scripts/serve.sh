@@ -5,7 +5,7 @@ source "$(dirname "$0")/environment.sh"
 cd "$ROOT"
 
 sources=(Cargo.toml Cargo.lock Trunk.toml index.html .cargo src style public package-lock.json
-  scripts/environment.sh scripts/precache.mjs scripts/service-worker.template.js)
+  scripts/environment.sh scripts/pack_sample.mjs scripts/precache.mjs scripts/service-worker.template.js)
 if [ ! -f dist/service-worker.js ] || [ -n "$(find "${sources[@]}" -newer dist/service-worker.js -print -quit)" ]; then
   scripts/build.sh
 else

@@ -156,11 +156,14 @@ impl Contents {
     /// The sets of files whose first `length` bytes are the same.
     async fn alike<'a>(&self, paths: Vec<&'a str>, length: u64, breath: &Breath) -> Vec<Vec<&'a str>> {
         let mut by_digest: HashMap<[u8; 32], Vec<&'a str>> = HashMap::new();
-        for path in paths {
+        let digests = stream::iter(paths).map(|path| async move {
             // A file that cannot be read is told of when it is opened.
-            if let Some(Ok(file)) = self.source(path).await.as_ref().map(VideoSource::bytes)
-                && let Ok(digest) = digest(&file, length, breath).await
-            {
+            let file = self.source(path).await?.bytes().ok()?;
+            Some((path, digest(&file, length, breath).await.ok()?))
+        });
+        let mut digests = std::pin::pin!(digests.buffered(FILES_AT_A_TIME));
+        while let Some(digested) = digests.next().await {
+            if let Some((path, digest)) = digested {
                 by_digest.entry(digest).or_default().push(path);
             }
         }

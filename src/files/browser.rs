@@ -32,7 +32,11 @@ impl Outside {
         Ok(Uint8Array::new(&buffer).to_vec())
     }
 
+    /// Cutting a `Blob` takes the browser longer than reading a small one.
     fn part(&self, start: u64, length: u64) -> Result<Blob, JsValue> {
+        if start == 0 && length == self.0.size() as u64 {
+            return Ok(self.0.clone());
+        }
         self.0.slice_with_f64_and_f64(start as f64, (start + length) as f64)
     }
 }
@@ -47,7 +51,6 @@ impl FileSource {
     /// As a `Blob`, to be kept, saved or sent.
     pub fn to_blob(&self) -> Result<Blob, FileError> {
         match &self.place {
-            Place::Outside(Outside(blob)) if self.start == 0 && self.length == blob.size() as u64 => Ok(blob.clone()),
             Place::Outside(outside) => outside.part(self.start, self.length).map_err(access),
             Place::Memory(bytes) => blob_of(super::memory(bytes, self.start, self.length).unwrap_or_default()),
         }

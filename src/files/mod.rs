@@ -95,6 +95,14 @@ impl FileSource {
         }
     }
 
+    /// The bytes themselves, where they are in memory already.
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        match &self.place {
+            Place::Memory(bytes) => memory(bytes, self.start, self.length),
+            Place::Outside(_) => None,
+        }
+    }
+
     /// All of it. For files whose size was checked: texts, headers, small models.
     pub async fn read_all(&self) -> Result<Vec<u8>, FileError> {
         self.read(0..self.length).await

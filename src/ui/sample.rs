@@ -1,58 +1,94 @@
 //! The sample data set that comes with the page -> files, as if its folder had been dropped.
+//!
+//! Comes in: a list of paths and lengths, and one file of all clips, one after another (`scripts/pack_sample.mjs`).
 
-use futures_util::{StreamExt, stream};
-use js_sys::Array;
+use js_sys::{Array, Promise, Reflect, Uint8Array};
 use serde::Deserialize;
-use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Blob, File, FilePropertyBag, Response};
 
 use super::folder::FoundFile;
 
-/// Where the sample lies.
-const FOLDER: &str = "./sample";
-/// Requests under way at a time.
-const AT_A_TIME: usize = 6;
+const LIST: &str = "./sample/sample.json";
+const CLIPS: &str = "./sample/clips.bin";
+const TYPE: &str = "video/webm";
+
+// By hand: web-sys has these behind features, each of which would build every crate above it again.
+#[wasm_bindgen]
+extern "C" {
+    type ReadableStream;
+    #[wasm_bindgen(method, catch, js_name = getReader)]
+    fn reader(this: &ReadableStream) -> Result<Reader, JsValue>;
+
+    /// A `ReadableStreamDefaultReader`.
+    type Reader;
+    #[wasm_bindgen(method)]
+    fn read(this: &Reader) -> Promise;
+}
 
 #[derive(Deserialize)]
 struct Contents {
-    files: Vec<String>,
+    /// Paths below the sample's folder, and lengths in bytes.
+    files: Vec<(String, u32)>,
 }
 
 /// Fetches the sample. `progress` is told how many of how many files have come.
 pub async fn fetch(progress: impl Fn(usize, usize)) -> Result<Vec<FoundFile>, String> {
-    let contents = response(&format!("{FOLDER}/sample.json")).await?;
-    let list = JsFuture::from(contents.json().map_err(|_| unavailable("sample.json"))?).await.ok();
-    let list = list.and_then(|list| serde_wasm_bindgen::from_value(list).ok());
-    let Contents { files: paths } = list.ok_or_else(|| unavailable("sample.json"))?;
-    let total = paths.len();
-    progress(0, total);
-    let mut coming = stream::iter(paths).map(file).buffered(AT_A_TIME);
-    let mut files = Vec::with_capacity(total);
-    while let Some(file) = coming.next().await {
-        files.push(file?);
-        progress(files.len(), total);
+    let Contents { files } = contents().await.ok_or_else(|| unavailable("sample.json"))?;
+    let ends: Vec<f64> = files
+        .iter()
+        .scan(0.0, |end, (_, length)| {
+            *end += f64::from(*length);
+            Some(*end)
+        })
+        .collect();
+    progress(0, files.len());
+    let came = |bytes| progress(ends.partition_point(|end| *end <= bytes), files.len());
+    let clips = clips(came).await.ok_or_else(|| unavailable("clips.bin"))?;
+    if ends.last().is_some_and(|end| clips.size() != *end) {
+        return Err(unavailable("clips.bin"));
     }
-    Ok(files)
+    let taken_apart = files.iter().zip(&ends).map(|((path, length), end)| {
+        file(&clips, path, end - f64::from(*length), *end).ok_or_else(|| unavailable(path))
+    });
+    taken_apart.collect()
 }
 
-async fn file(path: String) -> Result<FoundFile, String> {
-    let response = response(&format!("{FOLDER}/{path}")).await?;
-    let blob =
-        JsFuture::from(response.blob().map_err(|_| unavailable(&path))?).await.map_err(|_| unavailable(&path))?;
-    let name = path.rsplit('/').next().unwrap_or(&path);
+async fn contents() -> Option<Contents> {
+    let list = JsFuture::from(response(LIST).await?.json().ok()?).await.ok()?;
+    serde_wasm_bindgen::from_value(list).ok()
+}
+
+/// All clips; `came` is told how many bytes have come.
+async fn clips(came: impl Fn(f64)) -> Option<Blob> {
+    let body = Reflect::get(response(CLIPS).await?.as_ref(), &"body".into()).ok()?;
+    let reader = body.unchecked_into::<ReadableStream>().reader().ok()?;
+    let (pieces, mut bytes) = (Array::new(), 0.0);
+    loop {
+        let read = JsFuture::from(reader.read()).await.ok()?;
+        if Reflect::get(&read, &"done".into()).ok()?.is_truthy() {
+            return Blob::new_with_u8_array_sequence(&pieces).ok();
+        }
+        let piece: Uint8Array = Reflect::get(&read, &"value".into()).ok()?.dyn_into().ok()?;
+        bytes += f64::from(piece.length());
+        pieces.push(&piece);
+        came(bytes);
+    }
+}
+
+fn file(clips: &Blob, path: &str, start: f64, end: f64) -> Option<FoundFile> {
+    let clip = clips.slice_with_f64_and_f64_and_content_type(start, end, TYPE).ok()?;
     let options = FilePropertyBag::new();
-    options.set_type(&blob.unchecked_ref::<Blob>().type_());
-    let file =
-        File::new_with_blob_sequence_and_options(&Array::of1(&blob), name, &options).map_err(|_| unavailable(&path))?;
-    Ok(FoundFile::new(format!("sample/{path}"), file))
+    options.set_type(TYPE);
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let file = File::new_with_blob_sequence_and_options(&Array::of1(&clip), name, &options).ok()?;
+    Some(FoundFile::new(format!("sample/{path}"), file))
 }
 
-async fn response(address: &str) -> Result<Response, String> {
-    let window = web_sys::window().ok_or_else(|| unavailable(address))?;
-    let response = JsFuture::from(window.fetch_with_str(address)).await.map_err(|_| unavailable(address))?;
-    let response: Response = response.dyn_into().map_err(|_| unavailable(address))?;
-    if response.ok() { Ok(response) } else { Err(unavailable(address)) }
+async fn response(address: &str) -> Option<Response> {
+    let response: Response = JsFuture::from(web_sys::window()?.fetch_with_str(address)).await.ok()?.dyn_into().ok()?;
+    response.ok().then_some(response)
 }
 
 fn unavailable(what: &str) -> String {

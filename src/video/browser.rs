@@ -3,12 +3,11 @@
 //!
 //! Comes in: a `File`. Goes out: upright RGB frames by timestamp. Reads the container's index, then the packets from
 //! the key packet before the wanted frames to the last of them. A transport stream, and an AVI that lost its index, have
-//! none: opening walks through all of the file, once. Never holds a whole file.
+//! none: opening walks through all of the file, once. Holds whole files only where they are small.
 
 use js_sys::{Array, ArrayBuffer, Object, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{Blob, File};
+use web_sys::Blob;
 
 use super::{
     Frame, VideoError, VideoInfo, VideoReader, VideoSource,
@@ -29,7 +28,10 @@ use crate::container::{
     transport::{self, TransportVideo},
 };
 use crate::decoders::messages::{Codec, Colour, Stream};
-use crate::files::FileSource;
+use crate::files::{FileError, FileSource};
+
+/// A file of at most so many bytes is read at once.
+const READ_WHOLE: u64 = 512 << 10;
 
 /// One open video.
 pub struct BrowserVideo {
@@ -59,28 +61,29 @@ enum Decoder {
 
 impl VideoReader for BrowserVideo {
     async fn open(source: &VideoSource) -> Result<Self, VideoError> {
-        let signature = signature(&source.file).await?;
+        let file = opened(source).await?;
+        let signature = Signature::of(&file.read(0..file.len().min(SIGNATURE_BYTES as u64)).await.map_err(unreadable)?);
         if signature.is_no_video() {
             return Err(VideoError::NotAVideo(signature.described().into()));
         }
         if signature == Signature::Avi {
-            return Self::open_avi(source).await;
+            return Self::open_avi(file).await;
         }
         let (start, movie) = match signature {
-            Signature::Mp4 => mp4::movie(&unread(source)?).await.unwrap_or_default(),
+            Signature::Mp4 => mp4::movie(&file).await.unwrap_or_default(),
             _ => (0, Vec::new()),
         };
         if mp4::is_encrypted(&movie) {
             return Err(VideoError::Encrypted);
         }
         let file = match mp4::short_colours(&movie) {
-            Some(place) => without(&source.file, start + place as u64).map_err(|error| damaged(&error))?,
-            None => source.file.clone().into(),
+            Some(place) => without(&file, start + place as u64)?,
+            None => file,
         };
         let demuxer = match mediabunny::Demuxer::open(&file).await? {
             Opened::Video(demuxer) => demuxer,
-            _ if signature == Signature::MpegTransport => return Self::open_transport(source).await,
-            _ if signature == Signature::Matroska && is_encrypted(source).await? => return Err(VideoError::Encrypted),
+            _ if signature == Signature::MpegTransport => return Self::open_transport(file).await,
+            _ if signature == Signature::Matroska && is_encrypted(&file).await? => return Err(VideoError::Encrypted),
             other => return Err(not_opened(other, signature)),
         };
         let track = demuxer.track().await?;
@@ -154,8 +157,8 @@ impl BrowserVideo {
         Ok(Self { demuxer, decoding, info, orientation, first, hiding })
     }
 
-    async fn open_avi(source: &VideoSource) -> Result<Self, VideoError> {
-        let avi = AviVideo::open(unread(source)?).await?.ok_or(VideoError::NoPicture)?;
+    async fn open_avi(file: FileSource) -> Result<Self, VideoError> {
+        let avi = AviVideo::open(file).await?.ok_or(VideoError::NoPicture)?;
         let stream = avi.stream();
         let software = |codec| {
             Decoding::Software(Stream { codec, description: stream.description.clone(), colour: Colour::default() })
@@ -171,8 +174,8 @@ impl BrowserVideo {
     }
 
     /// One in which mediabunny found no picture: it passes over MPEG-4 part 2 without a word.
-    async fn open_transport(source: &VideoSource) -> Result<Self, VideoError> {
-        let transport = match TransportVideo::open(unread(source)?).await? {
+    async fn open_transport(file: FileSource) -> Result<Self, VideoError> {
+        let transport = match TransportVideo::open(file).await? {
             transport::Opened::Mpeg4(transport) => transport,
             // mediabunny would have found it.
             transport::Opened::Common => return Err(VideoError::NoFrames),
@@ -274,33 +277,32 @@ fn description(config: &JsValue) -> Vec<u8> {
     value.dyn_ref::<ArrayBuffer>().map(|buffer| Uint8Array::new(buffer).to_vec()).unwrap_or_default()
 }
 
-fn unread(source: &VideoSource) -> Result<FileSource, VideoError> {
-    source.bytes().map_err(|error| VideoError::Unreadable(error.to_string()))
+/// The file, in memory where it is small: it takes the browser as long to hand over any part of such a file as all of it.
+async fn opened(source: &VideoSource) -> Result<FileSource, VideoError> {
+    let file = source.bytes().map_err(unreadable)?;
+    match file.len() {
+        0 => Err(VideoError::Empty),
+        1..=READ_WHOLE => Ok(FileSource::from_bytes(file.read_all().await.map_err(unreadable)?)),
+        _ => Ok(file),
+    }
+}
+
+fn unreadable(error: FileError) -> VideoError {
+    VideoError::Unreadable(error.to_string())
 }
 
 /// The file with another name for the box whose name lies at `place`, so that nobody reads it.
-fn without(file: &File, place: u64) -> Result<Blob, JsValue> {
-    const NAME: &str = "free";
-    let place = place as f64;
-    let name = Blob::new_with_str_sequence(&Array::of1(&NAME.into()))?;
-    let before = file.slice_with_f64_and_f64(0.0, place)?;
-    let behind = file.slice_with_f64_and_f64(place + NAME.len() as f64, file.size())?;
-    Blob::new_with_blob_sequence(&Array::of3(&before, &name, &behind))
+fn without(file: &FileSource, place: u64) -> Result<FileSource, VideoError> {
+    const NAME: &[u8] = b"free";
+    let before = file.slice(0..place).and_then(|before| before.to_blob()).map_err(unreadable)?;
+    let behind = file.slice(place + NAME.len() as u64..file.len()).and_then(|behind| behind.to_blob());
+    let behind = behind.map_err(unreadable)?;
+    let pieces = Array::of3(&before, &Uint8Array::from(NAME), &behind);
+    Ok(Blob::new_with_blob_sequence(&pieces).map_err(|error| damaged(&error))?.into())
 }
 
-async fn signature(file: &File) -> Result<Signature, VideoError> {
-    if file.size() == 0.0 {
-        return Err(VideoError::Empty);
-    }
-    let start = file.slice_with_f64_and_f64(0.0, SIGNATURE_BYTES as f64).map_err(|error| damaged(&error))?;
-    let bytes = JsFuture::from(start.array_buffer()).await.map_err(|error| damaged(&error))?;
-    Ok(Signature::of(&Uint8Array::new(&bytes).to_vec()))
-}
-
-async fn is_encrypted(source: &VideoSource) -> Result<bool, VideoError> {
-    let file = unread(source)?;
-    let head = file.read(0..file.len().min(matroska::HEAD)).await;
-    Ok(matroska::is_encrypted(&head.map_err(|error| VideoError::Unreadable(error.to_string()))?))
+async fn is_encrypted(file: &FileSource) -> Result<bool, VideoError> {
+    Ok(matroska::is_encrypted(&file.read(0..file.len().min(matroska::HEAD)).await.map_err(unreadable)?))
 }
 
 fn not_opened(opened: Opened, signature: Signature) -> VideoError {

@@ -13,7 +13,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use js_sys::{Reflect, Uint8Array};
+use js_sys::{JSON, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
@@ -21,7 +21,7 @@ use web_sys::{
     VideoDecoderConfig, VideoDecoderInit, VideoDecoderSupport, VideoFrame, VideoFrameCopyToOptions, VideoPixelFormat,
 };
 
-use super::{Frame, VideoError, upright::Orientation, wide_colours};
+use super::{Frame, VideoError, cache::LeastRecentlyUsed, upright::Orientation, wide_colours};
 
 /// Hardware decoders hold 8 to 13 frames and then wait without a word.
 const LONGEST_QUEUE: u32 = 8;
@@ -98,14 +98,31 @@ impl Drop for Decoder {
     }
 }
 
+const SUPPORTED_BYTES: usize = 1 << 20;
+
+thread_local! {
+    /// What the browser said, by the configuration's JSON: asking takes as long as reading a small file, and the videos of
+    /// a folder are alike.
+    static SUPPORTED: RefCell<LeastRecentlyUsed<bool>> = RefCell::new(LeastRecentlyUsed::new(SUPPORTED_BYTES));
+}
+
 /// Whether this browser decodes what `config` describes.
 pub async fn is_supported(config: &JsValue) -> bool {
+    let described = JSON::stringify(config).ok().and_then(|text| text.as_string());
+    if let Some(known) = described.as_ref().and_then(|text| SUPPORTED.with_borrow_mut(|known| known.get(text))) {
+        return *known;
+    }
     let promise = VideoDecoder::is_config_supported(config.unchecked_ref());
-    match JsFuture::from(promise).await {
+    let supported = match JsFuture::from(promise).await {
         Ok(support) => support.unchecked_into::<VideoDecoderSupport>().get_supported().unwrap_or(false),
         // A configuration that makes no sense to it.
         Err(_) => false,
+    };
+    if let Some(text) = described {
+        let bytes = text.len();
+        SUPPORTED.with_borrow_mut(|known| known.insert(text, Rc::new(supported), bytes));
     }
+    supported
 }
 
 impl Decoder {

@@ -1,6 +1,6 @@
-//! A `File` -> its video track's packets, through mediabunny.
+//! A file -> its video track's packets, through mediabunny.
 //!
-//! Comes in: a `File`. Goes out: packets in decoding order, with timestamps and key flags, read as they are asked
+//! Comes in: a file, on disk or in memory. Goes out: packets in decoding order, with timestamps and key flags, read as they are asked
 //! for. Never decodes.
 
 use js_sys::{Array, Object, Reflect, Uint8Array};
@@ -9,6 +9,7 @@ use web_sys::{Blob, EncodedVideoChunk};
 
 use super::{VideoError, upright::Orientation};
 use crate::decoders::messages::Codec;
+use crate::files::FileSource;
 
 #[wasm_bindgen(module = "/node_modules/mediabunny/mediabunny.js")]
 extern "C" {
@@ -26,6 +27,10 @@ extern "C" {
     type BlobSource;
     #[wasm_bindgen(constructor, catch)]
     fn new(blob: &Blob, options: &JsValue) -> Result<BlobSource, JsValue>;
+
+    type BufferSource;
+    #[wasm_bindgen(constructor, catch)]
+    fn new(bytes: &Uint8Array) -> Result<BufferSource, JsValue>;
 
     type Input;
     #[wasm_bindgen(constructor, catch)]
@@ -157,17 +162,13 @@ impl Drop for Demuxer {
 
 impl Demuxer {
     /// Reads the container's index.
-    pub async fn open(file: &Blob) -> Result<Opened, VideoError> {
+    pub async fn open(file: &FileSource) -> Result<Opened, VideoError> {
         let unheard = Closure::<dyn FnMut(JsValue)>::new(|_| {});
-        let source_options = Object::new();
-        set(&source_options, "handleUnhandledError", unheard.as_ref());
-        // Clips are small, and many videos are open in turn.
-        set(&source_options, "maxCacheSize", &JsValue::from_f64(f64::from(2 << 20)));
-        let source = BlobSource::new(file, &source_options).map_err(|error| damaged(&error))?;
+        let source = source(file, unheard.as_ref())?;
         let formats = [&MP4, &QTFF, &MATROSKA, &WEBM, &MPEG_TS].map(|format| format.with(JsValue::clone));
         let options = Object::new();
         set(&options, "formats", &formats.iter().collect::<Array>());
-        set(&options, "source", source.as_ref());
+        set(&options, "source", &source);
         let mut opening = Opening(Some(Input::new(&options).map_err(|error| damaged(&error))?));
         let Some(input) = &opening.0 else { return Ok(Opened::UnknownContainer) };
         if !input.can_read().await.map_err(|error| damaged(&error))?.is_truthy() {
@@ -241,6 +242,18 @@ impl Packet {
         set(&options, "timestamp", &JsValue::from_f64(time));
         self.with(&options).map_err(|error| damaged(&error))
     }
+}
+
+fn source(file: &FileSource, unheard: &JsValue) -> Result<JsValue, VideoError> {
+    if let Some(bytes) = file.as_bytes() {
+        return Ok(BufferSource::new(&Uint8Array::from(bytes)).map_err(|error| damaged(&error))?.into());
+    }
+    let blob = file.to_blob().map_err(|error| VideoError::Unreadable(error.to_string()))?;
+    let options = Object::new();
+    set(&options, "handleUnhandledError", unheard);
+    // Clips are small, and many videos are open in turn.
+    set(&options, "maxCacheSize", &JsValue::from_f64(f64::from(2 << 20)));
+    Ok(BlobSource::new(&blob, &options).map_err(|error| damaged(&error))?.into())
 }
 
 fn packet(value: JsValue) -> Option<Packet> {
