@@ -20,6 +20,9 @@ use cliptune::video::{
     views::{ClipChoice, Framing, TestView, TestViews},
 };
 use futures_executor::block_on;
+use side_by_side::side_by_side;
+
+mod side_by_side;
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from("tests/fixtures/video").join(name)
@@ -237,22 +240,23 @@ fn real_folders_are_laid_out_and_open() {
 #[test]
 fn damaged_and_odd_recordings_end_in_a_value() {
     let Some(folder) = media("codec") else { return };
-    let mut usable = 0;
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    for path in &paths {
+    let paths: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let usable = side_by_side(&paths, |path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         match block_on(probe(&source(path))) {
             Ok(info) => {
                 assert!(info.width > 0 && info.height > 0 && info.seconds.is_finite(), "{name}: {info:?}");
-                usable += 1;
+                true
             }
             Err(VideoError::MissingProgram(program)) => panic!("{program} is missing"),
-            Err(error) => println!("{name}: {error}"),
+            Err(error) => {
+                println!("{name}: {error}");
+                false
+            }
         }
-    }
-    println!("{usable} of {} usable", paths.len());
-    let says = |name: &str| refused(&paths[0].with_file_name(name));
+    });
+    println!("{} of {} usable", usable.iter().filter(|usable| **usable).count(), paths.len());
+    let says = |name: &str| refused(&folder.join(name));
     assert_eq!(says("derived__zero-byte-0.mp4"), VideoError::Empty);
     assert!(matches!(says("derived__moov-lost-0.mp4"), VideoError::Damaged(_)));
     assert!(matches!(says("derived__mdat-truncated-0.mp4"), VideoError::Damaged(_)));
