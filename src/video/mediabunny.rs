@@ -222,10 +222,10 @@ impl Demuxer {
         Ok(packet(self.sink.first_packet(&options).await.map_err(|error| damaged(&error))?))
     }
 
-    /// Whether the last packet lies in the file.
+    /// Whether the last packet lies in the file. In memory mediabunny hands out nothing for what the index places nowhere.
     pub async fn ends_whole(&self) -> bool {
         let last = self.sink.packet_at(f64::INFINITY, &Reading::Data.options()).await;
-        last.is_ok_and(|last| packet(last).is_some())
+        last.is_ok_and(|last| packet(last).is_some_and(|last| last.data().length() > 0))
     }
 
     /// In decoding order.
