@@ -37,7 +37,8 @@ for (const name of SOURCES.flatMap(filesBelow)) {
   const file = path.join(root, name);
   const digest = createHash("sha256").update(readFileSync(file)).digest("hex");
   const time = before[name]?.digest === digest ? before[name].time : now;
-  if (Math.round(statSync(file).mtimeMs) !== time) utimesSync(file, time / 1000, time / 1000);
+  // Seconds as a floating-point number are not exact to the nanosecond.
+  if (Math.abs(statSync(file).mtimeMs - time) > 0.01) utimesSync(file, time / 1000, time / 1000);
   after[name] = { digest, time };
 }
 mkdirSync(path.dirname(record), { recursive: true });
