@@ -167,7 +167,7 @@ fn figures_of_videos_that_were_trained_on_come_with_a_warning() {
 #[test]
 fn every_number_and_every_name_on_the_page_leads_to_its_clips() {
     let (checkpoint, data) = tuned();
-    let folder = import(data);
+    let folder = block_on(Folder::import(clips(data), &Labelling::default()));
     let evaluated = evaluated(&checkpoint, &folder, (&HELD_OUT, Views::Single, 4)).0.unwrap();
     let clips: usize = evaluated.iter().map(|split| split.clips.len()).sum();
     let review = Review::new(checkpoint, Rc::new(folder), evaluated).unwrap();

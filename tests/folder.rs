@@ -18,7 +18,7 @@ use cliptune::storage::CheckpointStore;
 use cliptune::storage::directory::DirectoryStore;
 use cliptune::train::settings::TuneSettings;
 use futures_executor::block_on;
-use runs::{after_epoch, after_step, clips, import, resume, settings, to_the_end, tune};
+use runs::{Imported, after_epoch, after_step, clips, import, resume, settings, to_the_end, tune};
 use sample::small_folder;
 
 #[test]
@@ -26,7 +26,7 @@ fn a_run_that_began_before_its_files_were_looked_into_goes_on_after_that_and_the
     let folder = small_folder([3, 1, 1]);
     let class = clips(folder.path())[0].0.split('/').nth(1).unwrap().to_string();
     std::fs::write(folder.path().join("train").join(class).join("broken.webm"), b"no video").unwrap();
-    let fresh = || block_on(Folder::list(clips(folder.path()), &Labelling::default()));
+    let fresh = || Imported::from(block_on(Folder::list(clips(folder.path()), &Labelling::default())));
     let looked_into = || import(folder.path());
     assert_eq!(fresh().catalogue.videos.len(), looked_into().catalogue.videos.len() + 1);
     assert_eq!(fresh().catalogue.unusable_count, 0);
@@ -52,7 +52,7 @@ fn other_labels_need_no_other_look_at_the_files_and_a_run_with_other_labels_does
     let found = import(folder.path());
     let first = found.catalogue.labels()[0].clone();
     let edits = vec![Edit::Class { from: first.clone(), to: "Other".into() }];
-    let other = found.relabelled(&Labelling { edits, ..Labelling::default() });
+    let other = Imported::from(found.relabelled(&Labelling { edits, ..Labelling::default() }));
     assert!(other.catalogue.labels().contains(&"Other".to_string()) && !other.catalogue.labels().contains(&first));
     assert!(other.report().videos.iter().all(|video| video.measured.is_some()), "what was known is still known");
     let place = tempfile::tempdir().unwrap();

@@ -12,7 +12,7 @@ use cliptune::engine::folder::{Folder, FolderClips};
 use cliptune::train::augmentation::Augmentation;
 use cliptune::train::feed::ClipSource;
 use cliptune::video::clip::{Clip, ClipLoader, ClipShape, IMAGENET_MEAN, IMAGENET_STD, View};
-use cliptune::video::disk::DiskCache;
+use cliptune::video::kept::KeptClips;
 use cliptune::video::views::{TestView, TestViews};
 use cliptune::video::{VideoError, VideoSource};
 use futures_executor::block_on;
@@ -55,11 +55,11 @@ fn clips_from_disk_are_those_that_were_decoded_and_need_no_file() {
     let decoding = ClipLoader::new(SHAPE, 1.0);
     let expected: Vec<Clip> = views().iter().map(|view| load(&decoding, &path, view).unwrap()).collect();
 
-    let disk = Rc::new(DiskCache::new(u64::MAX));
-    let keeping = ClipLoader::with_disk(SHAPE, 1.0, disk.clone());
+    let kept = Rc::new(KeptClips::new(u64::MAX));
+    let keeping = ClipLoader::keeping(SHAPE, 1.0, kept.clone());
     // The first view keeps all frames; of them come the others' clips.
     load(&keeping, &path, &views()[0]).unwrap();
-    assert_eq!(disk.report().bytes, FRAME_BYTES);
+    assert_eq!(kept.disk().report().bytes, FRAME_BYTES);
     fs::remove_file(&path).unwrap();
     for (view, expected) in views().iter().zip(&expected) {
         assert!(load(&keeping, &path, view).unwrap() == *expected, "{view:?}");
@@ -70,18 +70,32 @@ fn clips_from_disk_are_those_that_were_decoded_and_need_no_file() {
 }
 
 #[test]
+fn a_small_video_that_one_run_decoded_is_there_for_the_next_until_all_is_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("small.mp4");
+    draw(&path, 1);
+    let kept = Rc::new(KeptClips::new(0));
+    let load_anew = || load(&ClipLoader::keeping(SHAPE, 1.0, kept.clone()), &path, &views()[0]);
+    let first = load_anew().unwrap();
+    fs::remove_file(&path).unwrap();
+    assert!(load_anew().unwrap() == first);
+    block_on(kept.clear());
+    assert!(load_anew().is_err());
+}
+
+#[test]
 fn an_evaluation_keeps_its_clip_instead_of_the_video() {
     let folder = tempfile::tempdir().unwrap();
     let path = drawn(folder.path());
-    let disk = Rc::new(DiskCache::new(FRAME_BYTES));
-    let loader = ClipLoader::with_disk(SHAPE, 1.0, disk.clone());
+    let kept = Rc::new(KeptClips::new(FRAME_BYTES));
+    let loader = ClipLoader::keeping(SHAPE, 1.0, kept.clone());
     let view = View::Evaluation(TestView::CENTRE);
     let clip = load(&loader, &path, &view).unwrap();
-    assert_eq!(disk.report().bytes, CLIP_BYTES);
+    assert_eq!(kept.disk().report().bytes, CLIP_BYTES);
     fs::remove_file(&path).unwrap();
     assert!(load(&loader, &path, &view).unwrap() == clip);
     // Another length of clip is another clip.
-    assert!(load(&ClipLoader::with_disk(SHAPE, 0.9, disk), &path, &view).is_err());
+    assert!(load(&ClipLoader::keeping(SHAPE, 0.9, kept), &path, &view).is_err());
 }
 
 #[test]
@@ -91,17 +105,17 @@ fn a_disk_without_room_or_emptied_by_the_user_only_costs_time() {
     let view = &views()[0];
     let expected = load(&ClipLoader::new(SHAPE, 1.0), &path, view).unwrap();
 
-    let small = Rc::new(DiskCache::new(FRAME_BYTES - 1));
-    let loader = ClipLoader::with_disk(SHAPE, 1.0, small.clone());
+    let small = Rc::new(KeptClips::new(FRAME_BYTES - 1));
+    let loader = ClipLoader::keeping(SHAPE, 1.0, small.clone());
     assert!(load(&loader, &path, view).unwrap() == expected);
-    assert_eq!(small.report().bytes, 0);
+    assert_eq!(small.disk().report().bytes, 0);
 
-    let disk = Rc::new(DiskCache::new(FRAME_BYTES));
-    let loader = ClipLoader::with_disk(SHAPE, 1.0, disk.clone());
+    let kept = Rc::new(KeptClips::new(FRAME_BYTES));
+    let loader = ClipLoader::keeping(SHAPE, 1.0, kept.clone());
     load(&loader, &path, view).unwrap();
-    block_on(disk.clear());
+    block_on(kept.clear());
     assert!(load(&loader, &path, view).unwrap() == expected);
-    assert_eq!(disk.report().bytes, FRAME_BYTES);
+    assert_eq!(kept.disk().report().bytes, FRAME_BYTES);
 }
 
 #[test]
@@ -109,19 +123,19 @@ fn a_run_finds_what_was_decoded_ahead_and_the_limit_of_the_disk_holds() {
     let place = tempfile::tempdir().unwrap();
     let folder = imported(place.path());
     let decode = |limit: u64| {
-        let disk = Rc::new(DiskCache::new(limit));
-        let clips = FolderClips { folder: &folder, loader: ClipLoader::with_disk(SHAPE, 1.0, disk.clone()) };
+        let kept = Rc::new(KeptClips::new(limit));
+        let clips = FolderClips { folder: &folder, loader: ClipLoader::keeping(SHAPE, 1.0, kept.clone()) };
         let mut told = Vec::new();
-        block_on(decode_ahead(&clips, &disk, |done, total| told.push((done, total))));
-        (disk, clips, told)
+        block_on(decode_ahead(&clips, kept.disk(), |done, total| told.push((done, total))));
+        (kept, clips, told)
     };
     // The two training videos of 3 s, none of 1 s, and the clips of validation.
-    let (disk, clips, told) = decode(u64::MAX);
+    let (kept, clips, told) = decode(u64::MAX);
     assert_eq!(told, (1..=6).map(|done| (done, 6)).collect::<Vec<_>>());
-    assert_eq!(disk.report().bytes, 2 * FRAME_BYTES + 2 * CLIP_BYTES);
+    assert_eq!(kept.disk().report().bytes, 2 * FRAME_BYTES + 2 * CLIP_BYTES);
     // Room for one video and less than another.
     let (small, ..) = decode(FRAME_BYTES + (4 << 20) - 1);
-    assert_eq!(small.report().bytes, FRAME_BYTES);
+    assert_eq!(small.disk().report().bytes, FRAME_BYTES);
 
     fs::remove_dir_all(place.path()).unwrap();
     let view = &views()[0];

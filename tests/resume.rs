@@ -4,7 +4,6 @@
 mod runs;
 mod sample;
 
-use cliptune::engine::folder::Folder;
 use cliptune::engine::models;
 use cliptune::engine::tuning::JobError;
 use cliptune::protocol::{CheckpointSummary, Evaluation, Numbers, Origin, StepReport, TuneEvent};
@@ -78,7 +77,7 @@ fn tested(events: &[TuneEvent]) -> Option<Evaluation> {
 
 /// The run that is never stopped, and what it leaves.
 struct Whole {
-    data: Folder,
+    data: runs::Imported,
     store: Store,
     best: CheckpointSummary,
     events: Vec<TuneEvent>,

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use cliptune::dataset::Unusable;
-use cliptune::engine::folder::{Folder, FolderClips};
+use cliptune::engine::folder::FolderClips;
 use cliptune::engine::loaded::LoadedModel;
 use cliptune::files::FileSource;
 use cliptune::model::classifier::VideoMae;
@@ -37,7 +37,7 @@ use safetensors::tensor::SafeTensors;
 use sample::small_folder;
 
 struct Place {
-    data: Folder,
+    data: runs::Imported,
     store: DirectoryStore,
     _folders: [tempfile::TempDir; 2],
 }

@@ -34,7 +34,7 @@ use cliptune::storage::directory::{DirectoryStore, read_model_folder};
 use cliptune::storage::{Checkpoint, CheckpointStore};
 use cliptune::video::VideoSource;
 use cliptune::video::clip::ClipLoader;
-use cliptune::video::disk::DiskCache;
+use cliptune::video::kept::KeptClips;
 use cliptune::video::views::TestViews;
 use labelling::LabellingOptions;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -224,12 +224,14 @@ async fn resume(
     let none = || unusable(format!("No run in {} can go on: each is complete.", out.display()));
     let from = from.or(newest.map(|summary| summary.id)).ok_or_else(none)?;
     let folder = import(folder, labelling).await?;
-    let disk = Rc::new(DiskCache::new(USUAL_DISK));
+    let kept_clips = Rc::new(KeptClips::new(USUAL_DISK));
     let best =
-        tuning::resume(&from, workplace(&folder, &store, device, &disk), tell).await.map_err(|error| match error {
-            JobError::OtherData(_) | JobError::NotResumable(_) => unusable(error),
-            error => failed(error),
-        })?;
+        tuning::resume(&from, workplace(&folder, &store, device, &kept_clips), tell).await.map_err(
+            |error| match error {
+                JobError::OtherData(_) | JobError::NotResumable(_) => unusable(error),
+                error => failed(error),
+            },
+        )?;
     print_best(&store, &best).await
 }
 
@@ -238,9 +240,9 @@ fn workplace<'a>(
     folder: &'a Folder,
     store: &'a DirectoryStore,
     device: &'a Device,
-    disk: &'a Rc<DiskCache>,
+    kept_clips: &'a Rc<KeptClips>,
 ) -> Workplace<'a, DirectoryStore> {
-    Workplace { folder, store, device, limits: Limits::None, disk, brake: Rc::default() }
+    Workplace { folder, store, device, limits: Limits::None, kept_clips, brake: Rc::default() }
 }
 
 async fn print_best(store: &DirectoryStore, id: &str) -> Result<(), Failure> {

@@ -79,7 +79,7 @@ pub async fn pretrain<Store: CheckpointStore>(
     let shape = clip_shape(&config, normalisation);
     let masking = TubeMasking::new(config.grid(), settings.mask_ratio).map_err(PretrainError::from)?;
     let numbers: Vec<usize> = (0..paths.len()).collect();
-    let loader = ClipLoader::with_disk(shape, settings.clip_seconds, place.disk.clone());
+    let loader = ClipLoader::keeping(shape, settings.clip_seconds, place.kept_clips.clone());
     let source = FolderVideos { contents: place.folder.contents(), paths, loader };
     let (masking_settings, tuning_settings) = settings.recorded();
     let (data, steps) = (Manifest::unlabelled(&source.paths), run::steps_per_epoch(settings, numbers.len()));

@@ -34,6 +34,7 @@ use crate::train::run::{self, Best, Moment, Observer, Occasion, Resumption, Run,
 use crate::train::settings::{StartFrom, Strategy, TuneSettings};
 use crate::video::clip::ClipLoader;
 use crate::video::disk::DiskCache;
+use crate::video::kept::KeptClips;
 
 /// The optimizer's moments in a training state, before each parameter's name; PyTorch's own words.
 const FIRST_MOMENT: &str = "exp_avg.";
@@ -67,8 +68,8 @@ pub struct Workplace<'a, Store> {
     pub device: &'a Device,
     /// What the device can hold.
     pub limits: Limits,
-    /// Where decoded clips are kept that memory has no room for.
-    pub disk: &'a Rc<DiskCache>,
+    /// What was decoded of the folder already, and what will be.
+    pub kept_clips: &'a Rc<KeptClips>,
     /// Holds the run after a step, or ends it, keeping what was learnt.
     pub brake: Rc<Brake>,
 }
@@ -214,17 +215,19 @@ async fn go<Store: CheckpointStore>(
         record,
         config: &config,
         store: place.store,
-        disk: place.disk,
+        disk: place.kept_clips.disk(),
         device: &plain,
         gpu_bytes: None,
         brake: place.brake,
         report,
     };
-    let source =
-        FolderClips { folder: place.folder, loader: ClipLoader::with_disk(shape, clip_seconds, place.disk.clone()) };
+    let source = FolderClips {
+        folder: place.folder,
+        loader: ClipLoader::keeping(shape, clip_seconds, place.kept_clips.clone()),
+    };
     let examples = place.folder.examples();
     let device = place.device.clone().autodiff();
-    let kept = KeptFeatures::new(place.disk.report().limit);
+    let kept = KeptFeatures::new(place.kept_clips.disk().report().limit);
     let run = Run {
         settings: &settings,
         examples: &examples,

@@ -10,8 +10,7 @@ use rand::RngExt;
 use super::{
     Frame, VideoError, VideoReader, VideoSource,
     augmentation::{TrainingDraw, training},
-    disk::DiskCache,
-    kept::{Kept, Outline, Purpose, SMALL_BYTES, Whole, WholeFrames},
+    kept::{KeptClips, Outline, Purpose, SMALL_BYTES, Whole, WholeFrames},
     part::PartOfVideo,
     sampler::{FrameNumbers, evaluation_start, generator, nearest, training_start, uniform_temporal_subsample},
     transform::{evaluation, pictures},
@@ -81,7 +80,7 @@ pub struct Clip {
 pub struct ClipLoader {
     shape: ClipShape,
     clip_seconds: f64,
-    kept: Kept,
+    kept: Rc<KeptClips>,
 }
 
 /// What of a video makes a clip.
@@ -121,12 +120,12 @@ impl Frames {
 impl ClipLoader {
     /// Clips of `clip_seconds`, from videos of which memory alone keeps some.
     pub fn new(shape: ClipShape, clip_seconds: f64) -> Self {
-        Self { shape, clip_seconds, kept: Kept::new(None) }
+        Self::keeping(shape, clip_seconds, Rc::new(KeptClips::new(0)))
     }
 
-    /// Also keeps videos and clips on disk: for whoever asks for every one again and again.
-    pub fn with_disk(shape: ClipShape, clip_seconds: f64, disk: Rc<DiskCache>) -> Self {
-        Self { shape, clip_seconds, kept: Kept::new(Some(disk)) }
+    /// Finds what others kept, and keeps videos and clips for others: for whoever asks for every one again and again.
+    pub fn keeping(shape: ClipShape, clip_seconds: f64, kept: Rc<KeptClips>) -> Self {
+        Self { shape, clip_seconds, kept }
     }
 
     pub fn shape(&self) -> &ClipShape {

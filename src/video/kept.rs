@@ -66,10 +66,10 @@ impl Whole {
     }
 }
 
-/// What one loader of clips keeps.
-pub struct Kept {
+/// What is kept of a folder, for all who load clips of it.
+pub struct KeptClips {
     memory: RefCell<LeastRecentlyUsed<Whole>>,
-    disk: Option<Rc<DiskCache>>,
+    disk: DiskCache,
     under_way: Cell<usize>,
 }
 
@@ -96,17 +96,28 @@ impl Drop for Room<'_> {
     }
 }
 
-impl Kept {
-    /// In memory only, where there is no disk.
-    pub fn new(disk: Option<Rc<DiskCache>>) -> Self {
-        Self { memory: RefCell::new(LeastRecentlyUsed::new(MEMORY_BYTES)), disk, under_way: Cell::new(0) }
+impl KeptClips {
+    /// `disk` is a limit in bytes; 0 keeps in memory only.
+    pub fn new(disk: u64) -> Self {
+        let memory = RefCell::new(LeastRecentlyUsed::new(MEMORY_BYTES));
+        Self { memory, disk: DiskCache::new(disk), under_way: Cell::new(0) }
+    }
+
+    pub fn disk(&self) -> &DiskCache {
+        &self.disk
+    }
+
+    /// Forgets everything, in memory and on disk.
+    pub async fn clear(&self) {
+        *self.memory.borrow_mut() = LeastRecentlyUsed::new(MEMORY_BYTES);
+        self.disk.clear().await;
     }
 
     pub fn video(&self, key: &str) -> Option<Rc<Whole>> {
         if let Some(whole) = self.memory.borrow_mut().get(key) {
             return Some(whole);
         }
-        let entry = self.disk.as_ref()?.get(key)?;
+        let entry = self.disk.get(key)?;
         let Content::Frames(outline) = &entry.content else { return None };
         Some(Rc::new(Whole { outline: outline.clone(), frames: WholeFrames::OnDisk(entry.bytes.clone()) }))
     }
@@ -114,10 +125,9 @@ impl Kept {
     /// Room for a video of so many bytes of frames, where it is to be kept; there may be none now and some in the next
     /// epoch.
     pub fn room(&self, bytes: usize, purpose: Purpose) -> Option<Room<'_>> {
-        let on_disk = || self.disk.as_ref().is_some_and(|disk| disk.has_room(bytes as u64));
-        let filled = || self.disk.as_ref().is_some_and(|disk| disk.is_being_filled());
+        let on_disk = || self.disk.has_room(bytes as u64);
         let wanted = match purpose {
-            Purpose::Clips => bytes <= SMALL_BYTES || (on_disk() && !filled()),
+            Purpose::Clips => bytes <= SMALL_BYTES || (on_disk() && !self.disk.is_being_filled()),
             Purpose::OneClip => bytes <= SMALL_BYTES,
             // Memory has a small one as soon as it is asked for.
             Purpose::Later => bytes > SMALL_BYTES && on_disk(),
@@ -145,24 +155,21 @@ impl Kept {
     }
 
     async fn write(&self, key: String, whole: &Whole) {
-        let (Some(disk), WholeFrames::InMemory(frames)) = (&self.disk, &whole.frames) else { return };
+        let WholeFrames::InMemory(frames) = &whole.frames else { return };
         // A stream may change its size; on disk each frame lies where its number says.
         if frames.iter().any(|frame| [frame.width, frame.height] != whole.outline.size) {
             return;
         }
         let parts: Vec<&[u8]> = frames.iter().map(|frame| frame.rgb.as_slice()).collect();
-        disk.keep(key, Content::Frames(whole.outline.clone()), &parts).await;
+        self.disk.keep(key, Content::Frames(whole.outline.clone()), &parts).await;
     }
 
     pub async fn forget_video(&self, key: &str) {
-        if let Some(disk) = &self.disk {
-            disk.forget(key).await;
-        }
+        self.disk.forget(key).await;
     }
 
     pub async fn clip(&self, key: &str) -> Option<Clip> {
-        let disk = self.disk.as_ref()?;
-        let entry = disk.get(key)?;
+        let entry = self.disk.get(key)?;
         let &Content::Pixels { start, seconds, size, repeats } = &entry.content else { return None };
         match entry.bytes.read_all().await {
             Ok(bytes) => {
@@ -170,7 +177,7 @@ impl Kept {
                 Some(Clip { pixels, start, seconds, size, repeats })
             }
             Err(_) => {
-                disk.forget(key).await;
+                self.disk.forget(key).await;
                 None
             }
         }
@@ -178,13 +185,12 @@ impl Kept {
 
     /// On disk only: of a video that lies in memory a clip is soon made.
     pub async fn keep_clip(&self, key: String, clip: &Clip, video: &str) {
-        let Some(disk) = &self.disk else { return };
-        if self.memory.borrow_mut().get(video).is_some() {
+        if self.memory.borrow_mut().get(video).is_some() || !self.disk.has_room(size_of_val(&*clip.pixels) as u64) {
             return;
         }
         let bytes: Vec<u8> = clip.pixels.iter().flat_map(|value| value.to_le_bytes()).collect();
         let &Clip { start, seconds, size, repeats, .. } = clip;
-        disk.keep(key, Content::Pixels { start, seconds, size, repeats }, &[&bytes]).await;
+        self.disk.keep(key, Content::Pixels { start, seconds, size, repeats }, &[&bytes]).await;
     }
 }
 
@@ -194,7 +200,7 @@ mod tests {
 
     #[test]
     fn frames_on_their_way_to_disk_take_no_more_memory_than_is_allowed() {
-        let kept = Kept::new(Some(Rc::new(DiskCache::new(u64::MAX))));
+        let kept = KeptClips::new(u64::MAX);
         let large = BYTES_UNDER_WAY / 2 + 1;
         let first = kept.room(large, Purpose::Clips);
         assert!(first.is_some() && kept.room(large, Purpose::Clips).is_none());
@@ -206,16 +212,15 @@ mod tests {
 
     #[test]
     fn a_video_is_decoded_whole_only_where_that_pays() {
-        let cache = Rc::new(DiskCache::new(u64::MAX));
-        let (disk, none) = (Kept::new(Some(cache.clone())), Kept::new(None));
-        let has_room = |kept: &Kept, bytes| {
+        let (disk, none) = (KeptClips::new(u64::MAX), KeptClips::new(0));
+        let has_room = |kept: &KeptClips, bytes| {
             [Purpose::Clips, Purpose::OneClip, Purpose::Later].map(|purpose| kept.room(bytes, purpose).is_some())
         };
         assert_eq!(has_room(&disk, SMALL_BYTES), [true, true, false]);
         assert_eq!(has_room(&disk, SMALL_BYTES + 1), [true, false, true]);
         assert_eq!(has_room(&none, SMALL_BYTES), [true, true, false]);
         assert_eq!(has_room(&none, SMALL_BYTES + 1), [false, false, false]);
-        let filling = cache.fill();
+        let filling = disk.disk().fill();
         assert_eq!(has_room(&disk, SMALL_BYTES), [true, true, false]);
         assert_eq!(has_room(&disk, SMALL_BYTES + 1), [false, false, true]);
         drop(filling);

@@ -33,7 +33,7 @@ use cliptune::train::record::Progress;
 use cliptune::train::settings::{StartFrom, TuneSettings};
 use cliptune::video::VideoSource;
 use cliptune::video::clip::{Clip, ClipLoader, ClipShape, View};
-use cliptune::video::disk::DiskCache;
+use cliptune::video::kept::KeptClips;
 use cliptune::video::views::TestView;
 use futures_executor::block_on;
 use rand::SeedableRng;
@@ -198,18 +198,18 @@ fn import(folder: &Path) -> Folder {
     block_on(Folder::import(files, &Labelling::default()))
 }
 
-type Parts<'a> = (&'a DirectoryStore, &'a Device, &'a Rc<DiskCache>);
+type Parts<'a> = (&'a DirectoryStore, &'a Device, &'a Rc<KeptClips>);
 
-fn workplace<'a>(folder: &'a Folder, (store, device, disk): Parts<'a>) -> Workplace<'a, DirectoryStore> {
-    Workplace { folder, store, device, limits: Limits::None, disk, brake: Rc::default() }
+fn workplace<'a>(folder: &'a Folder, (store, device, kept_clips): Parts<'a>) -> Workplace<'a, DirectoryStore> {
+    Workplace { folder, store, device, limits: Limits::None, kept_clips, brake: Rc::default() }
 }
 
 #[test]
 fn a_folder_without_labels_gives_a_checkpoint_to_fine_tune_from() {
     let (device, place) = (Device::flex(), tempfile::tempdir().unwrap());
     let store = DirectoryStore::open(place.path()).unwrap();
-    let disk = Rc::new(DiskCache::new(USUAL_DISK));
-    let parts = (&store, &device, &disk);
+    let kept_clips = Rc::new(KeptClips::new(USUAL_DISK));
+    let parts = (&store, &device, &kept_clips);
     let clips = unlabelled(4);
     let folder = import(clips.path());
     assert!(folder.catalogue.blocked.is_some(), "it could not be fine-tuned on");

@@ -1,5 +1,6 @@
 //! Short runs over real clips, stopped where a test wants.
 
+use std::ops::Deref;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -14,7 +15,7 @@ use cliptune::protocol::{TuneEvent, USUAL_DISK};
 use cliptune::storage::directory::DirectoryStore;
 use cliptune::train::settings::TuneSettings;
 use cliptune::video::VideoSource;
-use cliptune::video::disk::DiskCache;
+use cliptune::video::kept::KeptClips;
 use futures_executor::block_on;
 
 /// The clips below a folder of `split/class/clip`.
@@ -35,9 +36,29 @@ pub fn clips(folder: &Path) -> Vec<(String, VideoSource)> {
     files
 }
 
+/// A folder, and what its runs keep of it, as in the page's engine.
+pub struct Imported {
+    folder: Folder,
+    kept_clips: Rc<KeptClips>,
+}
+
+impl Deref for Imported {
+    type Target = Folder;
+
+    fn deref(&self) -> &Folder {
+        &self.folder
+    }
+}
+
+impl From<Folder> for Imported {
+    fn from(folder: Folder) -> Self {
+        Self { folder, kept_clips: Rc::new(KeptClips::new(USUAL_DISK)) }
+    }
+}
+
 /// The folder of [`clips`], each of them opened.
-pub fn import(folder: &Path) -> Folder {
-    block_on(Folder::import(clips(folder), &Labelling::default()))
+pub fn import(folder: &Path) -> Imported {
+    block_on(Folder::import(clips(folder), &Labelling::default())).into()
 }
 
 /// Four epochs from random weights. Of six clips, the second step of an epoch has the two that are left.
@@ -51,28 +72,28 @@ pub type Told = (Result<String, JobError>, Vec<TuneEvent>);
 /// Fine-tunes; the user stops the run at the first event for which `stop` holds.
 pub fn tune(
     settings: &TuneSettings,
-    folder: &Folder,
+    data: &Imported,
     store: &DirectoryStore,
     stop: impl Fn(&TuneEvent) -> bool,
 ) -> Told {
-    watch(folder, store, stop, async |place, report| tuning::tune(settings, place, report).await)
+    watch(data, store, stop, async |place, report| tuning::tune(settings, place, report).await)
 }
 
 /// Goes on with a run.
-pub fn resume(id: &str, folder: &Folder, store: &DirectoryStore, stop: impl Fn(&TuneEvent) -> bool) -> Told {
-    watch(folder, store, stop, async |place, report| tuning::resume(id, place, report).await)
+pub fn resume(id: &str, data: &Imported, store: &DirectoryStore, stop: impl Fn(&TuneEvent) -> bool) -> Told {
+    watch(data, store, stop, async |place, report| tuning::resume(id, place, report).await)
 }
 
 fn watch(
-    folder: &Folder,
+    data: &Imported,
     store: &DirectoryStore,
     stop: impl Fn(&TuneEvent) -> bool,
     job: impl AsyncFnOnce(Workplace<'_, DirectoryStore>, &mut dyn FnMut(TuneEvent)) -> Result<String, JobError>,
 ) -> Told {
     let brake = Rc::new(Brake::default());
-    let disk = Rc::new(DiskCache::new(USUAL_DISK));
+    let Imported { folder, kept_clips } = data;
     let (device, limits) = (&Device::flex(), Limits::None);
-    let place = Workplace { folder, store, device, limits, disk: &disk, brake: brake.clone() };
+    let place = Workplace { folder, store, device, limits, kept_clips, brake: brake.clone() };
     let mut events = Vec::new();
     let mut report = |event: TuneEvent| {
         if stop(&event) {

@@ -14,7 +14,7 @@ use cliptune::protocol::USUAL_DISK;
 use cliptune::storage::directory::DirectoryStore;
 use cliptune::train::pretraining::events::PretrainEvent;
 use cliptune::train::pretraining::settings::PretrainSettings;
-use cliptune::video::disk::DiskCache;
+use cliptune::video::kept::KeptClips;
 
 use crate::labelling::LabellingOptions;
 use crate::{Failure, failed, import, print_best, size, unusable, workplace};
@@ -96,8 +96,8 @@ pub async fn pretrain(options: &Pretrain, device: &Device) -> Result<(), Failure
     }
     let folder = import(&options.folder, &options.labelling).await?;
     let store = DirectoryStore::open(&options.out).map_err(failed)?;
-    let disk = Rc::new(DiskCache::new(USUAL_DISK));
-    let id = pretraining::pretrain(&settings, workplace(&folder, &store, device, &disk), tell).await;
+    let kept_clips = Rc::new(KeptClips::new(USUAL_DISK));
+    let id = pretraining::pretrain(&settings, workplace(&folder, &store, device, &kept_clips), tell).await;
     let id = id.map_err(|error| match error {
         PretrainJobError::NoVideos => unusable(error),
         error => failed(error),

@@ -14,7 +14,7 @@ use cliptune::model::config::ModelSize;
 use cliptune::protocol::USUAL_DISK;
 use cliptune::storage::directory::DirectoryStore;
 use cliptune::train::settings::{Lora, StartFrom, Strategy, Targets, TuneSettings};
-use cliptune::video::disk::DiskCache;
+use cliptune::video::kept::KeptClips;
 
 use crate::labelling::LabellingOptions;
 use crate::{Failure, failed, import, print_best, size, tell, unusable, workplace};
@@ -171,7 +171,7 @@ pub async fn tune(options: &Tune, device: &Device) -> Result<(), Failure> {
         return Err(unusable(reason));
     }
     let store = DirectoryStore::open(&options.out).map_err(failed)?;
-    let disk = Rc::new(DiskCache::new(USUAL_DISK));
-    let best = tuning::tune(&settings, workplace(&folder, &store, device, &disk), tell).await.map_err(failed)?;
+    let kept_clips = Rc::new(KeptClips::new(USUAL_DISK));
+    let best = tuning::tune(&settings, workplace(&folder, &store, device, &kept_clips), tell).await.map_err(failed)?;
     print_best(&store, &best).await
 }

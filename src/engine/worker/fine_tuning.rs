@@ -23,10 +23,10 @@ impl Engine {
             self.refuse_what_does_not_fit(&self.config_of(&settings.start).await?, Some(StepLoad::of(settings)))?;
         }
         let report = |event| self.report(job, Event::Tune(event));
-        self.disk.set_limit(disk).await;
-        let (store, disk) = (&self.store, &self.disk);
+        self.kept_clips.disk().set_limit(disk).await;
+        let (store, kept_clips) = (&self.store, &self.kept_clips);
         let limits = self.limits.get();
-        let place = tuning::Workplace { folder: &folder, store, device: &device, limits, disk, brake };
+        let place = tuning::Workplace { folder: &folder, store, device: &device, limits, kept_clips, brake };
         let ended = match run {
             Run::New(settings) => tuning::tune(settings, place, report).await,
             Run::Old(checkpoint) => tuning::resume(checkpoint, place, report).await,

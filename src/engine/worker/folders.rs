@@ -50,7 +50,7 @@ impl Engine {
         // Before anything is waited for: the files that are handed over next are of this folder.
         let contents = Rc::new(Contents::new(paths.split_terminator(PATH_END).map(String::from).collect()));
         *self.contents.borrow_mut() = Some(contents.clone());
-        self.disk.clear().await;
+        self.kept_clips.clear().await;
         let lists: Vec<Option<VideoSource>> =
             lists.into_iter().map(|file| Some(self.source_of("list", file?))).collect();
         contents.read_lists(&lists).await;
@@ -92,19 +92,19 @@ impl Engine {
     /// Until the disk is full or another folder comes; a run that begins meanwhile decodes what it lacks itself.
     pub(super) async fn decode_ahead(&self, job: JobId, settings: &TuneSettings, disk: u64) -> Outcome {
         self.abort(self.ahead.replace(Some(job)));
-        self.disk.set_limit(disk).await;
+        self.kept_clips.disk().set_limit(disk).await;
         let folder = self.folder()?.usable();
         let shape = self.shape_of(&settings.start).await?;
-        let loader = ClipLoader::with_disk(shape, settings.clip_seconds, self.disk.clone());
+        let loader = ClipLoader::keeping(shape, settings.clip_seconds, self.kept_clips.clone());
         let told = Cell::new(0.0);
         let report = |done, total| {
             let now = clock::seconds();
             if now - told.get() > TOLD_EVERY || done == total {
                 told.set(now);
-                self.report(job, Event::DecodedAhead { done, total, disk: self.disk.report() });
+                self.report(job, Event::DecodedAhead { done, total, disk: self.kept_clips.disk().report() });
             }
         };
-        decode_ahead(&FolderClips { folder: &folder, loader }, &self.disk, report).await;
+        decode_ahead(&FolderClips { folder: &folder, loader }, self.kept_clips.disk(), report).await;
         Ok(())
     }
 

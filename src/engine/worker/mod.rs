@@ -39,7 +39,7 @@ use crate::storage::CheckpointStore;
 use crate::storage::indexed_db::IndexedDbStore;
 use crate::video::VideoSource;
 use crate::video::clip::ClipLoader;
-use crate::video::disk::DiskCache;
+use crate::video::kept::KeptClips;
 
 /// Starts listening; the worker lives until the page ends it.
 pub fn start() {
@@ -74,7 +74,7 @@ struct Engine {
     pictured: RefCell<Vec<String>>,
     store: IndexedDbStore,
     /// Decoded clips of the folder.
-    disk: Rc<DiskCache>,
+    kept_clips: Rc<KeptClips>,
     running: RefCell<HashMap<JobId, Running>>,
     tuning: Cell<bool>,
     /// What the last measurement told, and what it holds for; none where it is too much for the CPU.
@@ -103,7 +103,7 @@ impl Engine {
             ahead: Cell::default(),
             pictured: RefCell::default(),
             store: IndexedDbStore::default(),
-            disk: Rc::new(DiskCache::new(USUAL_DISK)),
+            kept_clips: Rc::new(KeptClips::new(USUAL_DISK)),
             running: RefCell::default(),
             tuning: Cell::new(false),
             measured: RefCell::default(),

@@ -28,15 +28,15 @@ impl Engine {
         let _claim = self.claim()?;
         // Without a batch: of the clips' patches the encoder sees a tenth, so that training takes little more memory.
         self.refuse_what_does_not_fit(&self.config_of(&settings.start).await?, None)?;
-        self.disk.set_limit(disk).await;
-        let (store, disk) = (&self.store, &self.disk);
+        self.kept_clips.disk().set_limit(disk).await;
+        let (store, kept_clips) = (&self.store, &self.kept_clips);
         let limits = self.limits.get();
-        let place = tuning::Workplace { folder: &folder, store, device: &device, limits, disk, brake };
+        let place = tuning::Workplace { folder: &folder, store, device: &device, limits, kept_clips, brake };
         let report = |event| {
             let epoch = matches!(event, PretrainEvent::Epoch(_));
             self.report(job, as_tuning(event));
             if epoch {
-                self.report(job, Event::Tune(TuneEvent::DecodedOnDisk(disk.report())));
+                self.report(job, Event::Tune(TuneEvent::DecodedOnDisk(kept_clips.disk().report())));
             }
         };
         pretraining::pretrain(settings, place, report).await.map(|_| ()).map_err(sentence)
