@@ -7,7 +7,7 @@ name the model is asked, in training alone, which part of each patch shows a hea
 joints are: the drawing knows, and what finds people in one style finds them in others. What answers that is thrown away
 at the end. Never reads a film.
 
-usage: train.py FOLDER [--minutes 35]
+usage: train.py FOLDER [--minutes 35 | --steps 7000]
 """
 
 import argparse
@@ -78,11 +78,9 @@ def train(options):
     seen = 0
     batches = Batches(options.seed, options.batch, options.workers, options.fresh, (options.plain, options.wild))
     for number, (pixels, labels, cells, places) in enumerate(batches):
-        passed = (time.time() - started) / (60 * options.minutes)
-        if passed >= 1 or (options.steps and number >= options.steps):
+        passed = number / options.steps if options.steps else (time.time() - started) / (60 * options.minutes)
+        if passed >= 1:
             break
-        if options.steps:
-            passed = number / options.steps
         for optimizer, base in zip(chosen, rates):
             for group, rate in zip(optimizer.param_groups, base):
                 group["lr"] = rate * rate_at(passed)
