@@ -54,7 +54,7 @@ impl Bringing {
     }
 
     /// Hands over a zip, or the files of a model's folder.
-    fn import(self, state: AppState, files: Vec<FoundFile>) {
+    pub fn import(self, state: AppState, files: Vec<FoundFile>) {
         let files: Vec<FoundFile> = files.into_iter().filter(|found| !is_hidden(&found.path)).collect();
         let Some(first) = files.first() else {
             let sentence = "There are no files in what you chose. Choose a zip, or the files of a model.";
@@ -94,16 +94,15 @@ pub fn BringModel() -> impl IntoView {
     let state = AppState::get();
     let transfer = state.bringing.transfer;
     let busy = Memo::new(move |_| transfer.is_running());
-    let on_files = Callback::new(move |files: Vec<FoundFile>| state.bringing.import(state, files));
     view! {
         <section class="models-part" aria-labelledby="bring-title">
             <h2 id="bring-title">"Bring a model"</h2>
             <div class="card bring">
                 <div class="bring-from">
                     <HubForm busy/>
-                    <Dropzone takes=Takes::Model testid="import-checkpoint" label="Choose files" on_files disabled=busy
+                    <Dropzone takes=Takes::Model testid="import-checkpoint" label="Choose files" disabled=busy
                         title="Or from this computer" text="A zip, or a model’s files or folder: config.json and its weights, as safetensors or pytorch_model.bin.">
-                        <FolderButton on_files busy/>
+                        <FolderButton busy/>
                     </Dropzone>
                 </div>
                 <Outcome/>
@@ -149,13 +148,14 @@ fn HubForm(busy: Memo<bool>) -> impl IntoView {
 
 /// Chooses a model's folder, which a chooser of files cannot.
 #[component]
-fn FolderButton(on_files: Callback<Vec<FoundFile>, ()>, busy: Memo<bool>) -> impl IntoView {
+fn FolderButton(busy: Memo<bool>) -> impl IntoView {
+    let state = AppState::get();
     let input = NodeRef::<leptos::html::Input>::new();
     let choose = move |_| {
         if folder::has_picker() {
             leptos::task::spawn_local(async move {
                 if let Some(files) = folder::pick(&|_| {}).await {
-                    on_files.run(files);
+                    Takes::Model.hand_over(state, files);
                 }
             });
         } else if let Some(input) = input.get_untracked() {
@@ -168,7 +168,7 @@ fn FolderButton(on_files: Callback<Vec<FoundFile>, ()>, busy: Memo<bool>) -> imp
                 {..custom_attribute("webkitdirectory", true)}
             on:change=move |event| {
                 if let Some(input) = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok()) {
-                    leptos::task::spawn_local(async move { on_files.run(folder::chosen(&input, &|_| {}).await) });
+                    leptos::task::spawn_local(async move { Takes::Model.hand_over(state, folder::chosen(&input, &|_| {}).await) });
                 }
             }/>
     }

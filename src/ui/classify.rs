@@ -8,7 +8,6 @@ use leptos::prelude::*;
 use super::components::clip_player::ClipPlayer;
 use super::components::dropzone::{Dropzone, Takes};
 use super::components::notice::{Notice, Tone};
-use super::folder::FoundFile;
 use super::origin::has_classifier;
 use super::state::{Answer, AppState, ClassifiedFile, View};
 use super::tune_settings::one_line;
@@ -21,7 +20,6 @@ const LOOKED_AT: &str = "The brighter, the more the answer rests on it, by atten
 pub fn ClassifyView() -> impl IntoView {
     let state = AppState::get();
     let any = Memo::new(move |_| state.checkpoints.with(|models| models.iter().any(has_classifier)));
-    let on_files = Callback::new(move |files: Vec<FoundFile>| state.classify(files));
     let busy = Memo::new(move |_| state.classifying.with(Option::is_some));
     view! {
         <section class="page" aria-labelledby="classify-title">
@@ -30,7 +28,7 @@ pub fn ClassifyView() -> impl IntoView {
             {move || if any.get() {
                 view! {
                     <ModelChoice/>
-                    <Dropzone takes=Takes::Clips testid="classify-input" label="Choose clips" on_files disabled=busy
+                    <Dropzone takes=Takes::Clips testid="classify-input" label="Choose clips" disabled=busy
                         title="Drop one clip, or many" text="Single videos or a whole folder. They are read here and nowhere else."/>
                     <Results/>
                 }.into_any()

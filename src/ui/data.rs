@@ -9,7 +9,6 @@ use super::components::notice::{Notice, Tone};
 use super::components::picture::Still;
 use super::components::progress::ProgressBar;
 use super::components::unusable::UnusableList;
-use super::folder::FoundFile;
 use super::labels::LabelsForm;
 use super::preview::ClassPreview;
 use super::sample;
@@ -27,8 +26,6 @@ pub fn DataView() -> impl IntoView {
     let state = AppState::get();
     let busy = Memo::new(move |_| state.import.with(ImportPhase::is_busy));
     let has_data = Memo::new(move |_| state.catalogue.with(Option::is_some));
-    let on_files = Callback::new(move |files: Vec<FoundFile>| state.import_files(files));
-    let on_listing = Callback::new(move |found| state.import.set(ImportPhase::Listing { found }));
     let failed = move || match state.import.get() {
         ImportPhase::Failed(sentence) => Some(sentence),
         _ => None,
@@ -50,10 +47,10 @@ pub fn DataView() -> impl IntoView {
             {move || if busy.get() {
                 view! { <Importing/> }.into_any()
             } else if has_data.get() {
-                view! { <Overview on_files on_listing/> }.into_any()
+                view! { <Overview/> }.into_any()
             } else {
                 view! {
-                    <Dropzone takes=Takes::Folder testid="folder-input" label="Choose a folder" on_files on_listing disabled=busy
+                    <Dropzone takes=Takes::Folder testid="folder-input" label="Choose a folder" disabled=busy
                         film=true title="Drop a folder of videos" text="mp4, mov, webm, mkv or avi. Videos stay where they are: nothing is uploaded.">
                         <SampleButton/>
                     </Dropzone>
@@ -129,7 +126,7 @@ fn Importing() -> impl IntoView {
 
 /// What the folder holds. It grows while the files are looked into, so that only what changed is drawn anew.
 #[component]
-fn Overview(on_files: Callback<Vec<FoundFile>, ()>, on_listing: Callback<usize>) -> impl IntoView {
+fn Overview() -> impl IntoView {
     let state = AppState::get();
     let shown = RwSignal::new(None::<String>);
     let drawn = RwSignal::new(CLASSES_AT_FIRST);
@@ -162,7 +159,7 @@ fn Overview(on_files: Callback<Vec<FoundFile>, ()>, on_listing: Callback<usize>)
         })}
         <Troubles/>
         <ClassPreview shown/>
-        <Dropzone takes=Takes::Folder testid="folder-input" label="Choose another folder" on_files on_listing disabled=Signal::derive(|| false)
+        <Dropzone takes=Takes::Folder testid="folder-input" label="Choose another folder" disabled=Signal::derive(|| false)
             title="Drop another folder" text="It takes this one’s place. Models that you have trained stay.">
             <SampleButton/>
         </Dropzone>

@@ -6,6 +6,7 @@ use wasm_bindgen::JsCast;
 use web_sys::{DragEvent, HtmlInputElement};
 
 use crate::ui::folder::{self, Dropped, FoundFile};
+use crate::ui::state::{AppState, ImportPhase};
 
 /// What the place takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -18,15 +19,31 @@ pub enum Takes {
     Model,
 }
 
-/// Hands over what was dropped or chosen. `on_listing` is told how many files a folder held so far.
+/// To the page's state, which outlives every view: a large folder takes seconds to walk through, and by then the user may
+/// have gone on to another one.
+impl Takes {
+    pub fn hand_over(self, state: AppState, files: Vec<FoundFile>) {
+        match self {
+            Self::Folder => state.import_files(files),
+            Self::Clips => state.classify(files),
+            Self::Model => state.bringing.import(state, files),
+        }
+    }
+
+    /// So many files were found so far.
+    fn found(self, state: AppState, found: usize) {
+        if self == Self::Folder {
+            state.import.set(ImportPhase::Listing { found });
+        }
+    }
+}
+
 #[component]
 pub fn Dropzone(
     takes: Takes,
     /// The chooser's own `data-testid`.
     testid: &'static str,
     label: &'static str,
-    on_files: Callback<Vec<FoundFile>, ()>,
-    #[prop(optional)] on_listing: Option<Callback<usize>>,
     #[prop(into)] disabled: Signal<bool>,
     title: &'static str,
     text: &'static str,
@@ -38,11 +55,8 @@ pub fn Dropzone(
     // Entering a child leaves its parent: the place is left when as many were left as were entered.
     let entered = RwSignal::new(0_i32);
     let input = NodeRef::<leptos::html::Input>::new();
-    let listing = move |found: usize| {
-        if let Some(on_listing) = on_listing {
-            on_listing.run(found);
-        }
-    };
+    let state = AppState::get();
+    let found = move |count| takes.found(state, count);
     let drop = move |event: DragEvent| {
         event.prevent_default();
         entered.set(0);
@@ -51,13 +65,13 @@ pub fn Dropzone(
             return;
         }
         let dropped = Dropped::take(&transfer);
-        listing(0);
-        leptos::task::spawn_local(async move { on_files.run(dropped.files(&listing).await) });
+        found(0);
+        leptos::task::spawn_local(async move { takes.hand_over(state, dropped.files(&found).await) });
     };
     let choose = move |_| match takes {
         Takes::Folder if folder::has_picker() => leptos::task::spawn_local(async move {
-            if let Some(files) = folder::pick(&listing).await {
-                on_files.run(files);
+            if let Some(files) = folder::pick(&found).await {
+                takes.hand_over(state, files);
             }
         }),
         _ => {
@@ -83,7 +97,7 @@ pub fn Dropzone(
                 accept=(takes == Takes::Clips).then_some("video/*,.mkv,.avi")
                 on:change=move |event| {
                     if let Some(input) = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok()) {
-                        leptos::task::spawn_local(async move { on_files.run(folder::chosen(&input, &listing).await) });
+                        leptos::task::spawn_local(async move { takes.hand_over(state, folder::chosen(&input, &found).await) });
                     }
                 }/>
             {children.map(|children| children())}
