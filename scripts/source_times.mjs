@@ -10,7 +10,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, utimesSync,
 import path from "node:path";
 
 /** What rustc reads of ours, by itself or through include_bytes! and wasm_bindgen(module = …). */
-const SOURCES = [".cargo", "Cargo.lock", "Cargo.toml", "fuzz", "kernels", "node_modules/mediabunny/mediabunny.js", "src", "starter", "style", "tests"];
+const SOURCES = [".cargo", "benches", "Cargo.lock", "Cargo.toml", "fuzz", "kernels", "node_modules/mediabunny/mediabunny.js", "src", "starter", "style", "tests"];
 
 const [root, record] = process.argv.slice(2);
 

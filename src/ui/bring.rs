@@ -155,7 +155,7 @@ fn FolderButton(busy: Memo<bool>) -> impl IntoView {
         if folder::has_picker() {
             leptos::task::spawn_local(async move {
                 if let Some(files) = folder::pick(&|_| {}).await {
-                    Takes::Model.hand_over(state, files);
+                    state.bringing.import(state, files);
                 }
             });
         } else if let Some(input) = input.get_untracked() {
@@ -168,7 +168,7 @@ fn FolderButton(busy: Memo<bool>) -> impl IntoView {
                 {..custom_attribute("webkitdirectory", true)}
             on:change=move |event| {
                 if let Some(input) = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok()) {
-                    leptos::task::spawn_local(async move { Takes::Model.hand_over(state, folder::chosen(&input, &|_| {}).await) });
+                    leptos::task::spawn_local(async move { state.bringing.import(state, folder::chosen(&input, &|_| {}).await) });
                 }
             }/>
     }

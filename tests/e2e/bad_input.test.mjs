@@ -4,7 +4,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { ffmpeg, openCliptune, temporaryFolder } from "./browser.mjs";
-import { manyLinks, sampleClips, smallFolder } from "./folders.mjs";
+import { linkedFolder, sampleClips, smallFolder } from "./folders.mjs";
 import { longTasks, watchTasks } from "./tasks.mjs";
 
 /** A broken file beside clips that can be used, so that the one does not stop the other. */
@@ -66,13 +66,7 @@ for (const [name, { make, says, classes, unusable = 0 }] of Object.entries(CASES
 
 test("2 000 files are imported, and the page goes on working", { timeout: 6 * 60_000 }, async (t) => {
   const { page } = await openCliptune(t, { device: "cpu" });
-  const folder = temporaryFolder(t);
-  for (const label of ["SlideLeft", "SlideUp"]) {
-    // Links need the same disk.
-    const original = path.join(folder, `${label}.webm`);
-    copyFileSync(sampleClips("train", label, 1)[0], original);
-    manyLinks(folder, original, label, 999);
-  }
+  const folder = linkedFolder(temporaryFolder(t), { SlideLeft: 999, SlideUp: 999 });
   const watched = await watchTasks(page.page);
   await page.chooseFolder(folder);
   t.diagnostic(`tasks over 50 ms on the page's thread: ${JSON.stringify(longTasks(await watched()))}`);

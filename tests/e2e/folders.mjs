@@ -22,10 +22,16 @@ export function smallFolder(root, clips) {
   return root;
 }
 
-/** One file under many names, as hard links. */
-export function manyLinks(root, file, label, count) {
-  mkdirSync(path.join(root, label), { recursive: true });
-  for (let number = 0; number < count; number += 1) linkSync(file, path.join(root, label, `clip_${String(number).padStart(5, "0")}.webm`));
+/** A folder `<Class>/<clip>` below `root`, each class one clip under as many names as `counts` says, and once beside it. */
+export function linkedFolder(root, counts) {
+  for (const [label, count] of Object.entries(counts)) {
+    // Links need the same disk.
+    const clip = path.join(root, `${label}.webm`);
+    copyFileSync(sampleClips("train", label, 1)[0], clip);
+    mkdirSync(path.join(root, label));
+    for (let number = 0; number < count; number += 1) linkSync(clip, path.join(root, label, `clip_${String(number).padStart(5, "0")}.webm`));
+  }
+  return root;
 }
 
 /** As many files in as many classes and groups as UCF101 has, each a copy of a tiny clip; with its lists where they are wanted. */

@@ -1,10 +1,10 @@
 // The ways in which a folder comes to the page, other than its chooser of files: dropped, and from the browser's dialog.
 import assert from "node:assert/strict";
-import { copyFileSync, readFileSync, readdirSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { openCliptune, temporaryFolder } from "./browser.mjs";
-import { manyLinks, sampleClips, smallFolder } from "./folders.mjs";
+import { linkedFolder, smallFolder } from "./folders.mjs";
 import { dropFolder } from "./large_folder.mjs";
 
 const total = (counts) => counts.split(" ").slice(1).map(Number).reduce((one, other) => one + other);
@@ -59,13 +59,7 @@ test("a folder chosen in the browser's dialog is used as one that was dropped", 
 
 test("a folder that is still being walked through is taken, though its user has gone on to another view", { timeout: 2 * 60_000 }, async (t) => {
   const { page } = await openCliptune(t, { device: "cpu" });
-  const folder = temporaryFolder(t);
-  for (const label of ["Grow", "SlideUp"]) {
-    // Links need the same disk.
-    const original = path.join(folder, `${label}.webm`);
-    copyFileSync(sampleClips("train", label, 1)[0], original);
-    manyLinks(folder, original, label, 1000);
-  }
+  const folder = linkedFolder(temporaryFolder(t), { Grow: 1000, SlideUp: 1000 });
   await page.page.evaluate(() => {
     const goOn = () => (location.hash = "#models");
     document.addEventListener("change", goOn, { capture: true, once: true });

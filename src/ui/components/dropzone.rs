@@ -1,4 +1,4 @@
-//! A place to drop files and folders on, with buttons that choose them.
+//! A place to drop files and folders on, with buttons that choose them. Hands what comes to the page's state.
 
 use leptos::attr::custom::custom_attribute;
 use leptos::prelude::*;
@@ -19,10 +19,10 @@ pub enum Takes {
     Model,
 }
 
-/// To the page's state, which outlives every view: a large folder takes seconds to walk through, and by then the user may
-/// have gone on to another one.
 impl Takes {
-    pub fn hand_over(self, state: AppState, files: Vec<FoundFile>) {
+    /// To the page's state, which outlives every view: a large folder takes seconds to walk through, and by then the user
+    /// may have gone on to another view.
+    fn hand_over(self, state: AppState, files: Vec<FoundFile>) {
         match self {
             Self::Folder => state.import_files(files),
             Self::Clips => state.classify(files),
@@ -30,7 +30,7 @@ impl Takes {
         }
     }
 
-    /// So many files were found so far.
+    /// Tells how many files a folder held so far.
     fn found(self, state: AppState, found: usize) {
         if self == Self::Folder {
             state.import.set(ImportPhase::Listing { found });
@@ -38,6 +38,7 @@ impl Takes {
     }
 }
 
+/// Takes files in, and hands them to whom `takes` says.
 #[component]
 pub fn Dropzone(
     takes: Takes,
