@@ -2,6 +2,7 @@
 //! the sample.
 #![cfg(feature = "native")]
 
+#[allow(dead_code, reason = "each test program uses its own part of it")]
 mod runs;
 mod sample;
 

@@ -81,16 +81,14 @@ struct Whole {
     store: Store,
     best: CheckpointSummary,
     events: Vec<TuneEvent>,
-    _clips: tempfile::TempDir,
 }
 
 impl Whole {
     fn of(settings: &TuneSettings) -> Self {
-        let clips = small_folder([3, 1, 1]);
-        let (data, store) = (runs::import(clips.path()), Store::new());
+        let (data, store) = (runs::import_sample([3, 1, 1]), Store::new());
         let (best, events) = tune(settings, &data, &store.store, to_the_end);
         let best = store.load(&best.unwrap()).summary;
-        Self { data, store, best, events, _clips: clips }
+        Self { data, store, best, events }
     }
 
     /// A run of two parts that told `first` and `second`, with checkpoints in `other`, is this run.
@@ -245,8 +243,7 @@ fn a_run_that_is_evaluated_between_epochs_goes_on_the_same() {
 
 #[test]
 fn no_more_steps_are_ever_unkept_than_the_settings_say_and_what_keeps_them_is_gone_at_the_end() {
-    let clips = small_folder([5, 1, 1]);
-    let (data, store) = (runs::import(clips.path()), Store::new());
+    let (data, store) = (runs::import_sample([5, 1, 1]), Store::new());
     let checkpointing = Checkpointing { save_steps: 2, ..Checkpointing::default() };
     let settings = TuneSettings { checkpointing, batch: 2, epochs: 2, ..settings() };
     let (best, events) = tune(&settings, &data, &store.store, to_the_end);
@@ -274,8 +271,7 @@ fn no_more_steps_are_ever_unkept_than_the_settings_say_and_what_keeps_them_is_go
 
 #[test]
 fn the_best_of_a_run_may_lie_in_the_middle_of_an_epoch() {
-    let clips = small_folder([3, 1, 1]);
-    let (data, store) = (runs::import(clips.path()), Store::new());
+    let (data, store) = (runs::import_sample([3, 1, 1]), Store::new());
     let evaluated = |event: &TuneEvent| matches!(event, TuneEvent::Saved(saved) if saved.name.ends_with("step 3"));
     tune(&by_steps(), &data, &store.store, evaluated).0.unwrap();
     let between = store.list().remove(0);
@@ -300,8 +296,7 @@ fn a_run_that_is_killed_while_it_is_tested_is_tested_when_it_goes_on() {
 
 #[test]
 fn patience_counts_evaluations_between_epochs() {
-    let clips = small_folder([3, 1, 1]);
-    let (data, store) = (runs::import(clips.path()), Store::new());
+    let (data, store) = (runs::import_sample([3, 1, 1]), Store::new());
     let selection = Selection { early_stopping_patience: 2, ..Selection::default() };
     let checkpointing = Checkpointing { eval_steps: 1, ..by_steps().checkpointing };
     // So small a step changes no number.
@@ -315,8 +310,7 @@ fn patience_counts_evaluations_between_epochs() {
 
 #[test]
 fn videos_with_too_few_frames_are_told_of_once_a_run() {
-    let clips = small_folder([3, 1, 1]);
-    let data = runs::import(clips.path());
+    let data = runs::import_sample([3, 1, 1]);
     let told = |clip_seconds: f64| -> Vec<String> {
         let settings = TuneSettings { epochs: 2, clip_seconds, ..settings() };
         let (best, events) = tune(&settings, &data, &Store::new().store, to_the_end);
@@ -348,8 +342,7 @@ fn at_its_start(event: &TuneEvent) -> bool {
 
 #[test]
 fn a_run_that_is_stopped_before_its_first_step_keeps_nothing() {
-    let clips = small_folder([3, 1, 1]);
-    let (data, store) = (runs::import(clips.path()), Store::new());
+    let (data, store) = (runs::import_sample([3, 1, 1]), Store::new());
     let (stopped, events) = tune(&settings(), &data, &store.store, at_its_start);
     stopped.unwrap();
     assert_eq!(events.len(), 1, "{events:?}");
@@ -401,8 +394,7 @@ fn an_epoch_that_is_trained_on_is_not_the_best_for_what_it_was_half_way() {
 #[test]
 fn the_best_of_a_run_may_be_the_checkpoint_that_it_goes_on_from() {
     let settings = settings();
-    let clips = small_folder([3, 1, 1]);
-    let (data, store) = (runs::import(clips.path()), Store::new());
+    let (data, store) = (runs::import_sample([3, 1, 1]), Store::new());
     tune(&settings, &data, &store.store, after_epoch(2)).0.unwrap();
     let half = store.list()[0].id.clone();
     praise(&store, &half);
@@ -454,8 +446,7 @@ fn other_data_is_refused_with_a_file_that_differs() {
 
 #[test]
 fn only_the_newest_checkpoint_of_an_unfinished_run_goes_on() {
-    let clips = small_folder([3, 1, 1]);
-    let (data, store) = (runs::import(clips.path()), Store::new());
+    let (data, store) = (runs::import_sample([3, 1, 1]), Store::new());
     let resumable = || -> Vec<usize> {
         store.list().into_iter().filter(|summary| summary.resumable).map(|summary| summary.epoch).collect()
     };
@@ -477,8 +468,7 @@ fn only_the_newest_checkpoint_of_an_unfinished_run_goes_on() {
 
 #[test]
 fn a_story_that_cannot_be_true_is_refused() {
-    let clips = small_folder([3, 1, 1]);
-    let (data, store) = (runs::import(clips.path()), Store::new());
+    let (data, store) = (runs::import_sample([3, 1, 1]), Store::new());
     tune(&settings(), &data, &store.store, after_step(1)).0.unwrap();
     let original = store.newest();
     let with = |change: &dyn Fn(&mut Checkpoint)| {

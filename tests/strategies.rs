@@ -4,6 +4,7 @@
 
 #[allow(dead_code, reason = "each test program uses its own part of it")]
 mod runs;
+#[allow(dead_code, reason = "each test program uses its own part of it")]
 mod sample;
 
 use std::cell::Cell;
@@ -34,19 +35,18 @@ use futures_executor::block_on;
 use half::f16;
 use runs::{after_epoch, settings, to_the_end, tune};
 use safetensors::tensor::SafeTensors;
-use sample::small_folder;
 
 struct Place {
     data: runs::Imported,
     store: DirectoryStore,
-    _folders: [tempfile::TempDir; 2],
+    _folder: tempfile::TempDir,
 }
 
 impl Place {
     fn new() -> Self {
-        let (clips, kept) = (small_folder([3, 1, 1]), tempfile::tempdir().unwrap());
-        let store = DirectoryStore::open(kept.path()).unwrap();
-        Self { data: runs::import(clips.path()), store, _folders: [clips, kept] }
+        let folder = tempfile::tempdir().unwrap();
+        let store = DirectoryStore::open(folder.path()).unwrap();
+        Self { data: runs::import_sample([3, 1, 1]), store, _folder: folder }
     }
 
     fn tune(&self, settings: &TuneSettings, stop: impl Fn(&TuneEvent) -> bool) -> (String, Vec<TuneEvent>) {

@@ -1,8 +1,8 @@
 //! A cache that forgets what was not used for longest once it holds too many bytes.
 //!
-//! Comes in: values with their sizes. Goes out: shared values. Never holds more than its limit.
+//! Comes in: values with their sizes. Goes out: the same values. Never holds more than its limit.
 
-use std::{collections::HashMap, rc::Rc};
+use std::collections::HashMap;
 
 /// Least recently used values go first.
 pub struct LeastRecentlyUsed<V> {
@@ -14,18 +14,18 @@ pub struct LeastRecentlyUsed<V> {
 }
 
 struct Entry<V> {
-    value: Rc<V>,
+    value: V,
     bytes: usize,
     used: u64,
 }
 
-impl<V> LeastRecentlyUsed<V> {
+impl<V: Clone> LeastRecentlyUsed<V> {
     /// `limit` in bytes.
     pub fn new(limit: usize) -> Self {
         Self { entries: HashMap::new(), limit, held: 0, clock: 0 }
     }
 
-    pub fn get(&mut self, key: &str) -> Option<Rc<V>> {
+    pub fn get(&mut self, key: &str) -> Option<V> {
         self.clock += 1;
         let entry = self.entries.get_mut(key)?;
         entry.used = self.clock;
@@ -33,7 +33,7 @@ impl<V> LeastRecentlyUsed<V> {
     }
 
     /// Keeps `value`, unless it alone is larger than the limit. Goes out: what had to go for it.
-    pub fn insert(&mut self, key: String, value: Rc<V>, bytes: usize) -> Vec<(String, Rc<V>)> {
+    pub fn insert(&mut self, key: String, value: V, bytes: usize) -> Vec<(String, V)> {
         self.remove(&key);
         let mut gone = Vec::new();
         if bytes > self.limit {
@@ -50,7 +50,7 @@ impl<V> LeastRecentlyUsed<V> {
         gone
     }
 
-    fn remove(&mut self, key: &str) -> Option<Rc<V>> {
+    fn remove(&mut self, key: &str) -> Option<V> {
         let entry = self.entries.remove(key)?;
         self.held -= entry.bytes;
         Some(entry.value)
@@ -65,17 +65,17 @@ mod tests {
     fn the_longest_unused_goes_first_and_the_limit_holds() {
         let mut cache = LeastRecentlyUsed::new(10);
         for (key, bytes) in [("a", 4), ("b", 4)] {
-            assert!(cache.insert(key.into(), Rc::new(key), bytes).is_empty());
+            assert!(cache.insert(key.into(), key, bytes).is_empty());
         }
         assert!(cache.get("a").is_some());
-        assert_eq!(cache.insert("c".into(), Rc::new("c"), 4), [("b".to_string(), Rc::new("b"))]);
+        assert_eq!(cache.insert("c".into(), "c", 4), [("b".to_string(), "b")]);
         assert!(cache.get("b").is_none());
         assert!(cache.get("a").is_some() && cache.get("c").is_some());
         assert_eq!(cache.held, 8);
-        cache.insert("d".into(), Rc::new("d"), 11);
+        cache.insert("d".into(), "d", 11);
         assert!(cache.get("d").is_none());
-        cache.insert("a".into(), Rc::new("a again"), 10);
+        cache.insert("a".into(), "a again", 10);
         assert_eq!((cache.held, cache.entries.len()), (10, 1));
-        assert_eq!(cache.get("a").as_deref(), Some(&"a again"));
+        assert_eq!(cache.get("a"), Some("a again"));
     }
 }

@@ -110,7 +110,7 @@ thread_local! {
 pub async fn is_supported(config: &JsValue) -> bool {
     let described = JSON::stringify(config).ok().and_then(|text| text.as_string());
     if let Some(known) = described.as_ref().and_then(|text| SUPPORTED.with_borrow_mut(|known| known.get(text))) {
-        return *known;
+        return known;
     }
     let promise = VideoDecoder::is_config_supported(config.unchecked_ref());
     let supported = match JsFuture::from(promise).await {
@@ -120,7 +120,7 @@ pub async fn is_supported(config: &JsValue) -> bool {
     };
     if let Some(text) = described {
         let bytes = text.len();
-        SUPPORTED.with_borrow_mut(|known| known.insert(text, Rc::new(supported), bytes));
+        SUPPORTED.with_borrow_mut(|known| known.insert(text, supported, bytes));
     }
     supported
 }

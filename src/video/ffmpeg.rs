@@ -7,8 +7,10 @@ use std::{
     io::{BufRead, BufReader, ErrorKind, Read},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    rc::Rc,
-    sync::mpsc::{Receiver, channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, channel},
+    },
     thread,
 };
 
@@ -24,7 +26,7 @@ const SEEK_MARGIN: f64 = 0.5;
 /// One open video.
 pub struct FfmpegVideo {
     path: PathBuf,
-    index: Rc<Index>,
+    index: Arc<Index>,
 }
 
 impl VideoReader for FfmpegVideo {

@@ -1,15 +1,14 @@
 //! A video file -> its index, by the installed `ffprobe` program.
 //!
 //! Comes in: a path. Goes out: an [`Index`], the same one again as long as the file is as it was: each run opens a folder's
-//! videos anew, and ffprobe decodes some of them whole to list their frames. Never decodes a picture for anybody to see.
+//! videos anew, starting ffprobe takes longer than a small file does, and some it decodes whole to list their frames. Never decodes a picture for anybody to see.
 
 use std::{
-    cell::RefCell,
     fs::File,
     io::Read,
     path::Path,
     process::{Command, Stdio},
-    rc::Rc,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
 use serde::Deserialize;
@@ -24,9 +23,8 @@ use super::{
 /// How many bytes of indices are remembered: those of all of UCF101 several times over.
 const REMEMBERED_BYTES: usize = 64 << 20;
 
-thread_local! {
-    static REMEMBERED: RefCell<LeastRecentlyUsed<Index>> = RefCell::new(LeastRecentlyUsed::new(REMEMBERED_BYTES));
-}
+static REMEMBERED: LazyLock<Mutex<LeastRecentlyUsed<Arc<Index>>>> =
+    LazyLock::new(|| Mutex::new(LeastRecentlyUsed::new(REMEMBERED_BYTES)));
 
 /// What is shown when.
 pub struct Index {
@@ -41,35 +39,43 @@ pub struct Index {
 
 impl Index {
     /// Reads it, or remembers it from before. Fails where the file is no video that can be read, or ffprobe is missing.
-    pub fn of(path: &Path) -> Result<Rc<Self>, VideoError> {
+    pub fn of(path: &Path) -> Result<Arc<Self>, VideoError> {
         let key = as_it_is(path)?;
-        if let Some(index) = REMEMBERED.with_borrow_mut(|remembered| remembered.get(&key)) {
+        // Whoever panicked has left a cache that holds together.
+        let remembered = || REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = remembered().get(&key) {
             return Ok(index);
         }
-        let index = Rc::new(Self::read(path)?);
+        let index = Arc::new(Self::read(path)?);
         let bytes = size_of::<Self>() + key.len() + size_of_val(index.times.as_slice());
-        REMEMBERED.with_borrow_mut(|remembered| remembered.insert(key, index.clone(), bytes));
+        remembered().insert(key, index.clone(), bytes);
         Ok(index)
     }
 
     fn read(path: &Path) -> Result<Self, VideoError> {
-        let signature = signature(path)?;
+        let start = start(path)?;
+        let signature = Signature::of(&start);
         if signature.is_no_video() {
             return Err(VideoError::NotAVideo(signature.described().into()));
         }
-        let probe = probe(path, PACKETS)?;
+        // AVI does not say when its packets are shown, and not every packet of VP8 or VP9 is, which webm holds: only
+        // decoding tells.
+        let is_webm = signature == Signature::Matroska && start.windows(4).any(|name| name == b"webm");
+        let decoded = signature == Signature::Avi || is_webm;
+        let probe = probe(path, &[STREAM, if decoded { FRAMES } else { PACKETS }].join(":"))?;
         let Some(stream) = probe.streams.first() else { return Err(VideoError::NoPicture) };
         let codec = stream.codec_name.clone().or(stream.codec_tag_string.clone()).unwrap_or_else(|| "unknown".into());
         let (Some(width), Some(height)) = (stream.width, stream.height) else {
             return Err(VideoError::Damaged("it does not say how large its pictures are".into()));
         };
-        let shown = probe.packets.iter().filter(|packet| !packet.is_discarded()).map(Shown::times);
-        let mut shown: Option<Vec<(f64, f64)>> = shown.collect();
-        // AVI does not say when its packets are shown, and not every packet of VP8 or VP9 is: only decoding tells.
-        if shown.is_none() || matches!(codec.as_str(), "vp8" | "vp9") {
-            shown = Some(self::probe(path, FRAMES)?.frames.iter().filter_map(Shown::times).collect());
-        }
-        let mut shown = shown.unwrap_or_default();
+        let packets = probe.packets.iter().filter(|packet| !packet.is_discarded()).map(Shown::times);
+        let packets: Option<Vec<(f64, f64)>> = packets.collect();
+        let of_frames = |probe: &Probe| probe.frames.iter().filter_map(Shown::times).collect();
+        let mut shown = match packets {
+            _ if decoded => of_frames(&probe),
+            Some(shown) if !matches!(codec.as_str(), "vp8" | "vp9") => shown,
+            _ => of_frames(&self::probe(path, FRAMES)?),
+        };
         shown.sort_by(|one, two| one.0.total_cmp(&two.0));
         let (Some(&(first, _)), Some(&(last, length))) = (shown.first(), shown.last()) else {
             return Err(VideoError::NoFrames);
@@ -146,15 +152,16 @@ impl Shown {
     }
 }
 
-const PACKETS: &str = "stream=codec_name,codec_tag_string,width,height:stream_side_data=rotation:format=start_time:\
-                       packet=pts_time,duration_time,flags";
+const STREAM: &str = "stream=codec_name,codec_tag_string,width,height:stream_side_data=rotation:format=start_time";
+const PACKETS: &str = "packet=pts_time,duration_time,flags";
 const FRAMES: &str = "frame=best_effort_timestamp_time,pkt_duration_time";
 
-fn signature(path: &Path) -> Result<Signature, VideoError> {
+/// As many bytes as [`Signature::of`] wants.
+fn start(path: &Path) -> Result<Vec<u8>, VideoError> {
     let unreadable = |error: std::io::Error| VideoError::Unreadable(error.to_string());
     let mut start = Vec::new();
     File::open(path).and_then(|file| file.take(SIGNATURE_BYTES as u64).read_to_end(&mut start)).map_err(unreadable)?;
-    if start.is_empty() { Err(VideoError::Empty) } else { Ok(Signature::of(&start)) }
+    if start.is_empty() { Err(VideoError::Empty) } else { Ok(start) }
 }
 
 fn probe(path: &Path, entries: &str) -> Result<Probe, VideoError> {
@@ -202,10 +209,10 @@ mod tests {
         let clip = folder.path().join("clip.webm");
         std::fs::copy(small, &clip).unwrap();
         let before = Index::of(&clip).unwrap();
-        assert!(Rc::ptr_eq(&before, &Index::of(&clip).unwrap()));
+        assert!(Arc::ptr_eq(&before, &Index::of(&clip).unwrap()));
         std::fs::copy(large, &clip).unwrap();
         let after = Index::of(&clip).unwrap();
-        assert!(!Rc::ptr_eq(&before, &after));
+        assert!(!Arc::ptr_eq(&before, &after));
         std::fs::remove_file(&clip).unwrap();
         assert!(matches!(Index::of(&clip), Err(VideoError::Unreadable(_))));
     }

@@ -68,7 +68,7 @@ impl Whole {
 
 /// What is kept of a folder, for all who load clips of it.
 pub struct KeptClips {
-    memory: RefCell<LeastRecentlyUsed<Whole>>,
+    memory: RefCell<LeastRecentlyUsed<Rc<Whole>>>,
     disk: DiskCache,
     under_way: Cell<usize>,
 }

@@ -161,13 +161,12 @@ fn names_and_notes_from_users_stay_texts_in_the_list_of_runs() {
 
 #[test]
 fn the_log_of_a_run_by_steps_has_its_evaluations_where_they_were_and_its_best_by_the_chosen_metric() {
-    let clips = small_folder([3, 1, 1]);
     let out = tempfile::tempdir().unwrap();
     let store = DirectoryStore::open(out.path()).unwrap();
     let checkpointing = Checkpointing { eval_strategy: EvalStrategy::Steps, eval_steps: 1, save_steps: 0 };
     let selection = Selection { metric_for_best_model: Metric::F1, ..Selection::default() };
     let settings = TuneSettings { epochs: 2, checkpointing, selection, ..settings() };
-    let best = short_runs::tune(&settings, &short_runs::import(clips.path()), &store, to_the_end).0.unwrap();
+    let best = short_runs::tune(&settings, &short_runs::import_sample([3, 1, 1]), &store, to_the_end).0.unwrap();
     let last = block_on(store.list()).unwrap().remove(0);
     let checkpoint = block_on(store.load(&last.id)).unwrap();
     let state = Export::of(&checkpoint, Numbers::F32).json("trainer_state.json");

@@ -3,6 +3,7 @@
 
 mod logs;
 #[path = "../sample/mod.rs"]
+#[allow(dead_code, reason = "each test program uses its own part of it")]
 mod sample;
 #[allow(dead_code, reason = "each test program uses its own part of it")]
 #[path = "../runs/mod.rs"]
@@ -30,7 +31,6 @@ use futures_executor::block_on;
 use half::f16;
 
 use safetensors::tensor::{Dtype, SafeTensors};
-use sample::small_folder;
 use serde_json::{Value, json};
 use short_runs::{after_step, settings, to_the_end};
 
@@ -96,13 +96,12 @@ fn half_way() -> Checkpoint {
 fn tuned(name: &str, strategy: Strategy, id: &OnceLock<String>, stop: impl Fn(&TuneEvent) -> bool) -> Checkpoint {
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("export-{name}"));
     let id = id.get_or_init(|| {
-        let clips = small_folder([3, 1, 1]);
         if out.exists() {
             std::fs::remove_dir_all(&out).unwrap();
         }
         let store = DirectoryStore::open(&out).unwrap();
         let settings = TuneSettings { epochs: 2, strategy, ..settings() };
-        short_runs::tune(&settings, &short_runs::import(clips.path()), &store, stop).0.unwrap();
+        short_runs::tune(&settings, &short_runs::import_sample([3, 1, 1]), &store, stop).0.unwrap();
         block_on(store.list()).unwrap()[0].id.clone()
     });
     block_on(DirectoryStore::open(&out).unwrap().load(id)).unwrap()
@@ -335,7 +334,7 @@ fn names_from_users_neither_break_the_cards_tables_nor_become_html() {
 
 #[test]
 fn a_licence_goes_with_everything_that_is_made_from_a_model() {
-    let (clips, out) = (small_folder([3, 1, 1]), tempfile::tempdir().unwrap());
+    let out = tempfile::tempdir().unwrap();
     let store = DirectoryStore::open(out.path()).unwrap();
     let mut files: Vec<NamedFile> = ["config.json", "preprocessor_config.json", "model.safetensors"]
         .map(|name| (name.to_string(), FileSource::open(&golden("pretrain/model").join(name)).unwrap()))
@@ -348,7 +347,7 @@ fn a_licence_goes_with_everything_that_is_made_from_a_model() {
     assert_eq!(kept.origin.licence.as_deref(), Some("cc-by-nc-4.0"));
 
     let settings = TuneSettings { epochs: 1, start: StartFrom::Checkpoint("base".into()), ..settings() };
-    let best = short_runs::tune(&settings, &short_runs::import(clips.path()), &store, to_the_end).0.unwrap();
+    let best = short_runs::tune(&settings, &short_runs::import_sample([3, 1, 1]), &store, to_the_end).0.unwrap();
     let tuned = block_on(store.load(&best)).unwrap();
     assert_eq!(tuned.summary.origin.source, "a folder");
     let export = Export::of(&tuned, Numbers::F32);

@@ -39,7 +39,7 @@ use futures_executor::block_on;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::sample::small_folder;
+use super::sample::{small_folder, some_clips};
 
 const MOMENTS: [&str; 2] = ["exp_avg.", "exp_avg_sq."];
 
@@ -163,19 +163,9 @@ fn a_stopped_run_goes_on_as_if_it_had_never_stopped() {
 
 /// The sample's clips side by side in a folder, without a word about what they show.
 fn unlabelled(clips: usize) -> tempfile::TempDir {
-    let (from, to) = (small_folder([clips / 2, 0, 0]), tempfile::tempdir().unwrap());
-    let mut number = 0;
-    for class in ["SpinLeft", "SpinRight"] {
-        let mut paths: Vec<_> = std::fs::read_dir(from.path().join("train").join(class))
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
-        paths.sort();
-        for path in paths {
-            let extension = path.extension().unwrap().to_str().unwrap();
-            std::fs::copy(&path, to.path().join(format!("holiday {number}.{extension}"))).unwrap();
-            number += 1;
-        }
+    let to = tempfile::tempdir().unwrap();
+    for (number, (_, clip)) in some_clips([clips / 2, 0, 0]).into_iter().enumerate() {
+        std::fs::copy(clip, to.path().join(format!("holiday {number}.webm"))).unwrap();
     }
     to
 }

@@ -18,6 +18,8 @@ use cliptune::video::VideoSource;
 use cliptune::video::kept::KeptClips;
 use futures_executor::block_on;
 
+use crate::sample::some_clips;
+
 /// The clips below a folder of `split/class/clip`.
 pub fn clips(folder: &Path) -> Vec<(String, VideoSource)> {
     let names = |folder: &Path| -> Vec<String> {
@@ -59,6 +61,12 @@ impl From<Folder> for Imported {
 /// The folder of [`clips`], each of them opened.
 pub fn import(folder: &Path) -> Imported {
     block_on(Folder::import(clips(folder), &Labelling::default())).into()
+}
+
+/// [`some_clips`], where they lie: for tests that change no file.
+pub fn import_sample(counts: [usize; 3]) -> Imported {
+    let sources = some_clips(counts).into_iter().map(|(path, clip)| (path.clone(), VideoSource::new(path, clip)));
+    block_on(Folder::import(sources.collect(), &Labelling::default())).into()
 }
 
 /// Four epochs from random weights. Of six clips, the second step of an epoch has the two that are left.

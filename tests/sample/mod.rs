@@ -1,21 +1,31 @@
-//! A small folder of the sample's real clips.
+//! The sample's real clips, a few of them.
 
 use std::path::{Path, PathBuf};
 
-/// Two classes, each with so many clips to train on, to validate and to test.
-pub fn small_folder([train, validation, test]: [usize; 3]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
+/// Of two classes, so many clips each to train on, to validate and to test: where each belongs, and where it lies.
+pub fn some_clips([train, validation, test]: [usize; 3]) -> Vec<(String, PathBuf)> {
+    let mut chosen = Vec::new();
     for (split, count) in [("train", train), ("val", validation), ("test", test)] {
         for class in ["SpinLeft", "SpinRight"] {
-            let from = Path::new("public/sample").join(split).join(class);
-            let to = folder.path().join(split).join(class);
-            std::fs::create_dir_all(&to).unwrap();
-            let mut clips: Vec<PathBuf> = std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()).collect();
+            let folder = Path::new("public/sample").join(split).join(class);
+            let entries = std::fs::read_dir(folder).unwrap();
+            let mut clips: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
             clips.sort();
-            for clip in clips.iter().take(count) {
-                std::fs::copy(clip, to.join(clip.file_name().unwrap())).unwrap();
-            }
+            let named =
+                |clip: PathBuf| (format!("{split}/{class}/{}", clip.file_name().unwrap().to_str().unwrap()), clip);
+            chosen.extend(clips.into_iter().take(count).map(named));
         }
+    }
+    chosen
+}
+
+/// A folder of copies of [`some_clips`].
+pub fn small_folder(counts: [usize; 3]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, clip) in some_clips(counts) {
+        let copy = folder.path().join(path);
+        std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        std::fs::copy(clip, copy).unwrap();
     }
     folder
 }
