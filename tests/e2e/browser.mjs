@@ -1,10 +1,11 @@
 // A Chromium with a profile of its own and a server of the built page, for one test.
 //
-// Comes in: a test context. Goes out: a page that is open. Whatever is started here ends with the test.
+// Comes in: a test context. Goes out: a page that is open. Whatever is started here ends with the test, or with its spec.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { after } from "node:test";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { serve } from "../../scripts/static_server.mjs";
@@ -76,6 +77,41 @@ export async function openCliptune(test, parameters = {}, options = {}) {
   const page = new CliptunePage(context.pages()[0] ?? (await context.newPage()), server.address);
   await page.open(parameters);
   return { server, profile, context, page };
+}
+
+/**
+ * For specs of several tests: one browser for all of them, so that the programs are compiled once. What it gives goes to an
+ * empty page of its server, on line and with nothing stored of the tests before: its tab, server and context.
+ */
+export function sharedBrowser() {
+  const spec = { after };
+  const profile = temporaryFolder(spec);
+  let started;
+  const start = async () => ({ server: await startServer(spec), context: await startBrowser(spec, profile) });
+  return async () => {
+    started ??= start();
+    const { server, context } = await started;
+    const [tab] = context.pages();
+    for (const event of ["pageerror", "crash"]) tab.removeAllListeners(event);
+    await context.setOffline(false);
+    await tab.goto(`${server.address}icons/icon.svg`);
+    const client = await context.newCDPSession(tab);
+    const origin = new URL(server.address).origin;
+    await client.send("Storage.clearDataForOrigin", { origin, storageTypes: "file_systems,indexeddb,local_storage" });
+    await client.detach();
+    return { server, context, tab };
+  };
+}
+
+/** `openCliptune` in a shared browser; tests that change more than their page need one of their own. */
+export function sharedCliptune() {
+  const browser = sharedBrowser();
+  return async (parameters = {}) => {
+    const { server, context, tab } = await browser();
+    const page = new CliptunePage(tab, server.address);
+    await page.open(parameters);
+    return { server, context, page };
+  };
 }
 
 export function ffmpeg(...options) {

@@ -2,12 +2,14 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 import { test } from "node:test";
-import { openCliptune, temporaryFolder } from "./browser.mjs";
+import { sharedCliptune, temporaryFolder } from "./browser.mjs";
 import { sampleClips, smallFolder } from "./folders.mjs";
 import { zipEntries } from "./zips.mjs";
 
+const open = sharedCliptune();
+
 test("a checkpoint can be renamed, exported, deleted and imported, and then scores as before", { timeout: 8 * 60_000 }, async (t) => {
-  const { page } = await openCliptune(t, { device: "cpu", size: "micro", epochs: "1" });
+  const { page } = await open({ device: "cpu", size: "micro", epochs: "1" });
   const folder = temporaryFolder(t);
   await page.chooseFolder(smallFolder(path.join(folder, "clips"), { SlideLeft: 8, SlideUp: 8 }));
   await page.startTuning();
@@ -42,7 +44,7 @@ test("a checkpoint can be renamed, exported, deleted and imported, and then scor
 });
 
 test("a file that is no exported checkpoint is refused in a sentence", { timeout: 3 * 60_000 }, async (t) => {
-  const { page } = await openCliptune(t, { device: "cpu" });
+  const { page } = await open({ device: "cpu" });
   await page.go("models");
   await page.by("import-checkpoint").setInputFiles({ name: "letter.zip", mimeType: "application/zip", buffer: Buffer.from("Dear reader") });
   assert.match((await page.brought()).refusal, /letter\.zip/);
@@ -50,7 +52,7 @@ test("a file that is no exported checkpoint is refused in a sentence", { timeout
 });
 
 test("stopping keeps what was learnt", { timeout: 8 * 60_000 }, async (t) => {
-  const { page } = await openCliptune(t, { device: "cpu", size: "micro", epochs: "500" });
+  const { page } = await open({ device: "cpu", size: "micro", epochs: "500" });
   await page.chooseFolder(smallFolder(temporaryFolder(t), { SlideLeft: 8, SlideUp: 8 }));
   await page.startTuning();
   await page.stepsDone(3);

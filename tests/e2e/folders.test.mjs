@@ -3,14 +3,16 @@ import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
-import { openCliptune, temporaryFolder } from "./browser.mjs";
+import { sharedCliptune, temporaryFolder } from "./browser.mjs";
 import { linkedFolder, smallFolder } from "./folders.mjs";
 import { dropFolder } from "./large_folder.mjs";
+
+const open = sharedCliptune();
 
 const total = (counts) => counts.split(" ").slice(1).map(Number).reduce((one, other) => one + other);
 
 test("a dropped folder's files are opened when they are needed: one that is gone by then is told of, the others are used", { timeout: 2 * 60_000 }, async (t) => {
-  const { page } = await openCliptune(t, { device: "cpu" });
+  const { page } = await open({ device: "cpu" });
   const folder = smallFolder(path.join(temporaryFolder(t), "motions"), { Grow: 4, SlideUp: 4 });
   const [gone] = readdirSync(path.join(folder, "Grow")).sort();
   await page.page.evaluate((gone) => {
@@ -35,7 +37,7 @@ test("a dropped folder's files are opened when they are needed: one that is gone
 });
 
 test("a folder chosen in the browser's dialog is used as one that was dropped", { timeout: 2 * 60_000 }, async (t) => {
-  const { page } = await openCliptune(t, { device: "cpu" });
+  const { page } = await open({ device: "cpu" });
   const folder = smallFolder(temporaryFolder(t), { Grow: 4, SlideUp: 4 });
   const files = ["Grow", "SlideUp"].flatMap((label) => readdirSync(path.join(folder, label)).map((name) => [label, name, readFileSync(path.join(folder, label, name)).toString("base64")]));
   // No test can press the dialog's buttons: the page is given a folder of its own storage, by the same kind of handle.
@@ -58,7 +60,7 @@ test("a folder chosen in the browser's dialog is used as one that was dropped", 
 });
 
 test("a folder that is still being walked through is taken, though its user has gone on to another view", { timeout: 2 * 60_000 }, async (t) => {
-  const { page } = await openCliptune(t, { device: "cpu" });
+  const { page } = await open({ device: "cpu" });
   const folder = linkedFolder(temporaryFolder(t), { Grow: 1000, SlideUp: 1000 });
   await page.page.evaluate(() => {
     const goOn = () => (location.hash = "#models");

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import path from "node:path";
 import { test } from "node:test";
-import { ROOT, startBrowser, startServer, temporaryFolder } from "./browser.mjs";
+import { ROOT, sharedBrowser, startBrowser, startServer, temporaryFolder } from "./browser.mjs";
 import { filesOf, startHub } from "./hub_server.mjs";
 
 const GOLDEN = path.join(ROOT, "tests/fixtures/golden");
@@ -16,14 +16,13 @@ const TOKENS = {
 };
 const LIMIT = { timeout: 2 * 60_000 };
 
+const browser = sharedBrowser();
+
 /** A Hub with models, and an engine on a page of its own that has nothing else. */
-async function open(t, models, options = {}) {
+async function open(t, models, { context, tab: page } = {}) {
   const hub = await startHub({ models, tokens: TOKENS });
   t.after(() => hub.stop());
-  const { address } = await startServer(t);
-  const context = await startBrowser(t, temporaryFolder(t), options);
-  const page = context.pages()[0];
-  await page.goto(`${address}icons/icon.svg`);
+  if (!page) ({ context, tab: page } = await browser());
   await page.evaluate((script) => {
     const worker = new Worker(script, { type: "module", name: "engine" });
     const listeners = new Map();
@@ -45,7 +44,7 @@ async function open(t, models, options = {}) {
       worker.postMessage({ message: { job, command }, attachments: [] });
       return { job, events, ended };
     };
-  }, `${address}worker.js`);
+  }, new URL("/worker.js", page.url()).href);
   const run = (command) => page.evaluate((command) => globalThis.send(command).ended, command);
   const endpoint = { endpoint: hub.address, token: null };
   const download = async (model, settings = {}) => outcome(await run({ Download: { model, hub: { ...endpoint, ...settings } } }));
@@ -210,8 +209,10 @@ test("cancelling ends the request, and what came is kept", LIMIT, async (t) => {
 test("too little room is told before anything large is fetched, and a disk that fills up meanwhile is, too", LIMIT, async (t) => {
   const weights = randomBytes(30_000_000);
   // Else Chromium tells every page that there is plenty.
-  const options = { args: ["--no-sandbox", "--disable-features=StaticStorageQuota"] };
-  const { hub, context, page, download } = await open(t, { "ada/model": { files: { ...MICRO, [WEIGHTS]: weights } } }, options);
+  const alone = await startBrowser(t, temporaryFolder(t), { args: ["--no-sandbox", "--disable-features=StaticStorageQuota"] });
+  const [tab] = alone.pages();
+  await tab.goto(`${(await startServer(t)).address}icons/icon.svg`);
+  const { hub, context, page, download } = await open(t, { "ada/model": { files: { ...MICRO, [WEIGHTS]: weights } } }, { context: alone, tab });
   const session = await context.newCDPSession(page);
   const origin = new URL(page.url()).origin;
   const allow = (quotaSize) => session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 import { test } from "node:test";
-import { ROOT, openCliptune } from "./browser.mjs";
+import { ROOT, sharedCliptune } from "./browser.mjs";
 import { sampleClips } from "./folders.mjs";
 import { filesOf, startHub } from "./hub_server.mjs";
 
@@ -10,6 +10,8 @@ const MICRO = filesOf(path.join(ROOT, "tests/fixtures/golden/micro/model"));
 const NAME = "ada/videomae-micro";
 const LICENCE = "cc-by-nc-4.0";
 const CLIP = sampleClips("test", "SlideLeft", 1)[0];
+
+const openPage = sharedCliptune();
 
 /** The same weights and a large tensor that no model needs, so that the download takes a while. */
 function padded(weights, megabytes) {
@@ -27,7 +29,7 @@ function padded(weights, megabytes) {
 async function open(t, files = MICRO) {
   const hub = await startHub({ models: { [NAME]: { files, licence: LICENCE } }, tokens: { hf_ada: { name: "ada", role: "write" } } });
   t.after(() => hub.stop());
-  const opened = await openCliptune(t, { device: "cpu" });
+  const opened = await openPage({ device: "cpu" });
   await opened.page.useHub(hub.address);
   return { hub, ...opened };
 }

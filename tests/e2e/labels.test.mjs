@@ -3,8 +3,10 @@ import assert from "node:assert/strict";
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
-import { openCliptune, temporaryFolder } from "./browser.mjs";
+import { sharedCliptune, temporaryFolder } from "./browser.mjs";
 import { sampleClips, smallFolder } from "./folders.mjs";
+
+const open = sharedCliptune();
 
 /** Copies of a class's training clips in one folder, called `name(number)`. */
 function flatClips(root, label, count, name) {
@@ -13,7 +15,7 @@ function flatClips(root, label, count, name) {
 }
 
 test("a list labels and splits a flat folder; its wrong rows are told by line; labels are corrected on the page", { timeout: 5 * 60_000 }, async (t) => {
-  const { page } = await openCliptune(t, { device: "cpu", size: "micro", epochs: "1" });
+  const { page } = await open({ device: "cpu", size: "micro", epochs: "1" });
   const folder = temporaryFolder(t);
   flatClips(path.join(folder, "clips"), "Grow", 6, (number) => `g${number}.webm`);
   flatClips(path.join(folder, "clips"), "SlideUp", 6, (number) => `s${number}.webm`);
@@ -72,7 +74,7 @@ test("a list labels and splits a flat folder; its wrong rows are told by line; l
 });
 
 test("names of a flat folder give labels by a pattern, recordings by another, and the form shows what they find", { timeout: 4 * 60_000 }, async (t) => {
-  const { page } = await openCliptune(t, { device: "cpu" });
+  const { page } = await open({ device: "cpu" });
   const folder = temporaryFolder(t);
   const people = ["anna", "ben", "carl", "dora"];
   flatClips(folder, "Grow", 8, (number) => `grow_${people[number % 4]}_${number}.webm`);
@@ -101,7 +103,7 @@ test("names of a flat folder give labels by a pattern, recordings by another, an
 });
 
 test("the same recording and the same bytes in two splits are told with their files", { timeout: 4 * 60_000 }, async (t) => {
-  const { page } = await openCliptune(t, { device: "cpu" });
+  const { page } = await open({ device: "cpu" });
   const folder = temporaryFolder(t);
   smallFolder(path.join(folder, "train"), { Grow: 5, SlideUp: 5 });
   const [copy] = sampleClips("train", "Grow", 1);

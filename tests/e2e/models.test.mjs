@@ -3,8 +3,10 @@ import assert from "node:assert/strict";
 import { cpSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
-import { ROOT, openCliptune, temporaryFolder } from "./browser.mjs";
+import { ROOT, sharedCliptune, temporaryFolder } from "./browser.mjs";
 import { sampleClips, smallFolder } from "./folders.mjs";
+
+const open = sharedCliptune();
 
 const GOLDEN = path.join(ROOT, "tests/fixtures/golden");
 const MICRO = path.join(GOLDEN, "micro/model");
@@ -14,7 +16,7 @@ const PRETRAINED = path.join(GOLDEN, "pretrain/model");
 const FORMS = { sharded: 1e-5, pytorch_bin: 1e-5, keys_v5_8_with_key_bias: 1e-5, float16: 1e-2, bfloat16: 5e-2 };
 
 test("each form of the same model is brought, and names a clip alike", { timeout: 5 * 60_000 }, async (t) => {
-  const { page } = await openCliptune(t, { device: "cpu" });
+  const { page } = await open({ device: "cpu" });
   const clip = sampleClips("test", "SlideLeft", 1)[0];
   const { welcome, groups } = await page.bring(MICRO);
   assert.match(welcome, /is here: .* weights, \d+ classes/);
@@ -39,7 +41,7 @@ test("each form of the same model is brought, and names a clip alike", { timeout
 });
 
 test("a pre-trained model says what it lacks, classifies nothing, and becomes a classifier", { timeout: 5 * 60_000 }, async (t) => {
-  const { page } = await openCliptune(t, { device: "cpu", epochs: "1" });
+  const { page } = await open({ device: "cpu", epochs: "1" });
   const { welcome, groups, tensors } = await page.bring(PRETRAINED);
   assert.match(welcome, /no classifier yet/);
   assert.ok(groups.some((group) => /^36 tensors of the pre-training decoder are not needed$/.test(group)), groups.join("\n"));
@@ -64,7 +66,7 @@ test("a pre-trained model says what it lacks, classifies nothing, and becomes a 
 });
 
 test("damaged and foreign files are refused in a sentence, and the next one is taken", { timeout: 4 * 60_000 }, async (t) => {
-  const { page } = await openCliptune(t, { device: "cpu" });
+  const { page } = await open({ device: "cpu" });
   const cut = path.join(temporaryFolder(t), "cut");
   cpSync(MICRO, cut, { recursive: true });
   const weights = path.join(cut, "model.safetensors");
@@ -86,7 +88,7 @@ test("damaged and foreign files are refused in a sentence, and the next one is t
 
 test("a stopped run goes on after a reload, to its end", { timeout: 8 * 60_000 }, async (t) => {
   const epochs = 60;
-  const { page } = await openCliptune(t, { device: "cpu", size: "micro", epochs: String(epochs) });
+  const { page } = await open({ device: "cpu", size: "micro", epochs: String(epochs) });
   const folder = smallFolder(temporaryFolder(t), { SlideLeft: 8, SlideUp: 8 });
   await page.chooseFolder(folder);
   await page.startTuning();

@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
-import { ROOT, openCliptune } from "./browser.mjs";
+import { ROOT, sharedCliptune } from "./browser.mjs";
+
+const open = sharedCliptune();
 
 const RECORDINGS = path.join(ROOT, "../shared/media/labelled");
 
@@ -16,7 +18,7 @@ for (const [set, codec, disk] of [["arid", "H.264", ON_DISK], ["ucf101", "XviD",
 
 async function pass(t, folder, disk) {
   if (!existsSync(folder)) return t.skip(`${folder} is absent`);
-  const { page } = await openCliptune(t, { device: "cpu", size: "micro", epochs: "2" });
+  const { page } = await open({ device: "cpu", size: "micro", epochs: "2" });
   await page.chooseFolder(folder);
   const classes = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name);
   assert.deepEqual((await page.classes()).sort(), classes.sort());

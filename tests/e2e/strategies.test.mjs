@@ -3,8 +3,10 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
-import { openCliptune, temporaryFolder } from "./browser.mjs";
+import { sharedCliptune, temporaryFolder } from "./browser.mjs";
 import { smallFolder } from "./folders.mjs";
+
+const open = sharedCliptune();
 
 const FIELDS = {
   no_freeze: {},
@@ -15,7 +17,7 @@ const FIELDS = {
 };
 
 async function openSettings(t, epochs) {
-  const { page } = await openCliptune(t, { device: "cpu", epochs });
+  const { page } = await open({ device: "cpu", epochs });
   await page.chooseFolder(smallFolder(temporaryFolder(t), { SlideLeft: 10, SlideUp: 10 }));
   await page.go("fine-tune");
   return page;
