@@ -16,17 +16,18 @@ stage() {
 
 stage "set-up" scripts/setup.sh test
 stage "format and lint" scripts/check.sh
-# Much of the build runs on one core (fat LTO, wasm-opt), and native tests wait for ffmpeg: side by side they fill two.
-scripts/build.sh >test-results/build-output.txt 2>&1 &
-build=$!
-trap 'kill "$build" 2>/dev/null || true' EXIT
+# Much of the build and of the tests in a worker runs on one core, and native tests wait for ffmpeg: side by side they fill two.
+beside=test-results/build-and-browser-tests.log
+{ scripts/build.sh && scripts/test_browser.sh; } >"$beside" 2>&1 &
+browser=$!
+trap 'kill "$browser" 2>/dev/null || true' EXIT
 stage "native tests" scripts/test_native.sh
-say "build, begun beside the native tests"
-outcome=0
-wait "$build" || outcome=$?
-cat test-results/build-output.txt
+say "build and browser tests, begun beside the native tests"
+from=$SECONDS outcome=0
+wait "$browser" || outcome=$?
+cat "$beside"
 [ "$outcome" = 0 ] || exit "$outcome"
-stage "browser tests" scripts/test_browser.sh
+say "build and browser tests: $((SECONDS - from)) s longer"
 stage "end to end" scripts/test_e2e.sh
 
 # Cargo, wasm-bindgen and node each count their own; one line says it all.

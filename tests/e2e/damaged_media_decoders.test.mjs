@@ -21,7 +21,8 @@ function breakDecoders() {
   self.addEventListener("message", ({ data: { Start, Packet } }) => {
     codec = Start?.codec ?? codec;
     if (Packet && codec === "MotionJpeg") Object.defineProperty(Packet.data, "length", { value: 2 ** 31 });
-    while (Packet && codec === "Hevc");
+    // As an endless loop, but for the core that this would take from other tests.
+    if (Packet && codec === "Hevc") Atomics.wait(new Int32Array(new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }).buffer), 0, 0);
   });
 }
 

@@ -18,7 +18,7 @@ const FIELDS = {
 
 async function openSettings(t, epochs) {
   const { page } = await open({ device: "cpu", epochs });
-  await page.chooseFolder(smallFolder(temporaryFolder(t), { SlideLeft: 10, SlideUp: 10 }));
+  await page.chooseFolder(smallFolder(temporaryFolder(t), { SlideLeft: 6, SlideUp: 6 }));
   await page.go("fine-tune");
   return page;
 }
