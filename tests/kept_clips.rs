@@ -29,8 +29,12 @@ fn drawn(folder: &Path) -> PathBuf {
 }
 
 fn draw(path: &Path, seconds: u32) {
+    draw_of_size(path, seconds, "160x120");
+}
+
+fn draw_of_size(path: &Path, seconds: u32, size: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let picture = format!("testsrc2=size=160x120:rate=25:duration={seconds}");
+    let picture = format!("testsrc2=size={size}:rate=25:duration={seconds}");
     let drawing = ["-f", "lavfi", "-i", &picture, "-c:v", "mpeg4", "-g", "250"];
     let made = Command::new("ffmpeg").args(["-loglevel", "error"]).args(drawing).arg(path).status();
     assert!(made.expect("install ffmpeg to run these tests").success());
@@ -84,6 +88,38 @@ fn a_small_video_that_one_run_decoded_is_there_for_the_next_until_all_is_forgott
 }
 
 #[test]
+fn a_large_video_is_kept_shrunk_for_training_and_its_clips_do_not_depend_on_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.mp4");
+    draw_of_size(&path, 5, "960x540");
+    let training = |shrink_large| {
+        let augmentation = Augmentation { shrink_large, ..Augmentation::default() };
+        View::Training { seed: 3, augmentation }
+    };
+    let source = VideoSource::new("drawn", &*path);
+    let decoding = ClipLoader::new(SHAPE, 1.0);
+    let [expected, as_it_is] = [true, false].map(|shrink| load(&decoding, &path, &training(shrink)).unwrap());
+    assert_eq!(expected.size, [960, 540]);
+    assert_ne!(expected.pixels, as_it_is.pixels);
+    let far = expected.pixels.iter().zip(&as_it_is.pixels).map(|(one, other)| (one - other).abs());
+    let mean = far.clone().sum::<f32>() / far.len() as f32;
+    assert!(mean < 0.35, "the same picture but for aliasing: {mean} standard deviations");
+
+    let kept = Rc::new(KeptClips::new(u64::MAX));
+    let keeping = ClipLoader::keeping(SHAPE, 1.0, kept.clone());
+    let evaluation = View::Evaluation(TestView::CENTRE);
+    let evaluated = load(&decoding, &path, &evaluation).unwrap();
+    block_on(keeping.keep(&source, &training(true))).unwrap();
+    // 320 / 224 of the model's 32 lines are 46, and as many columns as go with them.
+    assert_eq!(kept.disk().report().bytes, 125 * 81 * 46 * 3);
+    assert!(load(&keeping, &path, &evaluation).unwrap() == evaluated, "evaluations look at all of the picture");
+    assert!(load(&keeping, &path, &training(false)).unwrap() == as_it_is);
+    fs::remove_file(&path).unwrap();
+    assert!(load(&keeping, &path, &training(true)).unwrap() == expected, "it is found without its file");
+    assert!(load(&decoding, &path, &training(true)).is_err());
+}
+
+#[test]
 fn an_evaluation_keeps_its_clip_instead_of_the_video() {
     let folder = tempfile::tempdir().unwrap();
     let path = drawn(folder.path());
@@ -126,7 +162,7 @@ fn a_run_finds_what_was_decoded_ahead_and_the_limit_of_the_disk_holds() {
         let kept = Rc::new(KeptClips::new(limit));
         let clips = FolderClips { folder: &folder, loader: ClipLoader::keeping(SHAPE, 1.0, kept.clone()) };
         let mut told = Vec::new();
-        block_on(decode_ahead(&clips, kept.disk(), |done, total| told.push((done, total))));
+        block_on(decode_ahead(&clips, &views()[0], kept.disk(), |done, total| told.push((done, total))));
         (kept, clips, told)
     };
     // The two training videos of 3 s, none of 1 s, and the clips of validation.

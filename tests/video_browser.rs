@@ -5,6 +5,7 @@
 mod long_video;
 
 use cliptune::train::augmentation::Augmentation;
+use cliptune::video::transform::resize;
 use cliptune::video::{
     Frame, Video, VideoError, VideoReader, VideoSource,
     clip::{ClipLoader, ClipShape, IMAGENET_MEAN, IMAGENET_STD, View},
@@ -100,6 +101,9 @@ async fn decodes_as_ffmpeg_does(name: &str, bytes: &[u8], reference: &[u8], code
     let wanted = [times[29], times[7], times[18], times[7]];
     let again = video.frames(&wanted).await.unwrap();
     assert!(again == [&frames[29], &frames[7], &frames[18], &frames[7]].map(Clone::clone));
+    let small = video.frames_of_size(&wanted, Some([20, 30])).await.unwrap();
+    let resized = again.into_iter().map(|frame| resize(&frame, [30, 20]).unwrap());
+    assert!(resized.eq(small), "frames are resized as they are decoded");
     let window = video.timestamps(times[10], times[14]).await.unwrap();
     assert_eq!(window.len(), 4);
     assert!((window[0] - times[10]).abs() < 1e-9);

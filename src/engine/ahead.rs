@@ -23,8 +23,8 @@ enum Wanted {
     EvaluationClip,
 }
 
-/// Decodes the folder's training videos, then the clips of its validation. `told` hears how many are done.
-pub async fn decode_ahead(clips: &FolderClips<'_>, disk: &DiskCache, mut told: impl FnMut(usize, usize)) {
+/// Decodes the folder's training videos for views like this one, then the clips of its validation. `told` hears how many are done.
+pub async fn decode_ahead(clips: &FolderClips<'_>, view: &View, disk: &DiskCache, mut told: impl FnMut(usize, usize)) {
     let _filling = disk.fill();
     let examples = clips.folder.examples();
     let train = examples.train.iter().map(|example| (example.video, Wanted::AllFrames));
@@ -35,7 +35,7 @@ pub async fn decode_ahead(clips: &FolderClips<'_>, disk: &DiskCache, mut told: i
     let mut kept = stream::iter(with_room)
         .map(|(video, wanted)| async move {
             match wanted {
-                Wanted::AllFrames => clips.keep(video).await,
+                Wanted::AllFrames => clips.keep(video, view).await,
                 // The disk keeps it; a run tells of one that cannot be decoded.
                 Wanted::EvaluationClip => drop(clips.clip(video, &View::Evaluation(TestView::CENTRE)).await),
             }

@@ -189,10 +189,10 @@ pub struct FolderClips<'a> {
 }
 
 impl FolderClips<'_> {
-    /// Decodes a video to disk, so that its clips come from there. One that cannot be decoded is told of by the run.
-    pub async fn keep(&self, video: usize) {
+    /// Decodes a video to disk, so that such views of it come from there. One that cannot be decoded is told of by the run.
+    pub async fn keep(&self, video: usize, view: &View) {
         if let Ok((_, source)) = self.folder.source(video).await {
-            let _ = self.loader.keep(&source).await;
+            let _ = self.loader.keep(&source, view).await;
         }
     }
 }

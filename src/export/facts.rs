@@ -71,6 +71,7 @@ pub fn settings(record: &RunRecord) -> Vec<(&'static str, String)> {
         ("horizontal flip", horizontal_flip(settings)),
         ("short side before the crop", format!("{least} to {most} pixels, for pictures of {GUIDE_SIDE}")),
         ("colour jitter", colour_jitter(&settings.colour_jitter)),
+        ("large videos", if settings.shrink_large { "shrunk first" } else { "as they are" }.to_string()),
         ("clip length", format!("{:.3} s", settings.clip_seconds)),
         ("seed", settings.seed.to_string()),
     ];

@@ -49,6 +49,8 @@ NOT_FOLLOWED = {
 }
 # The short sides to which the Hugging Face guide scales training frames for pictures of 224.
 GUIDE_SHORT_SIDES, GUIDE_SIDE = (256, 320), 224
+# Above so many pixels on the short side, frames are shrunk before all else.
+LARGE = 480
 
 
 def parse_arguments():
@@ -198,6 +200,7 @@ class Clips(torch.utils.data.Dataset):
 
     def training_pixels(self, frames, label, draw):
         """The guide's RandomShortSideScale, RandomCrop and RandomHorizontalFlip, then torchvision's ColorJitter."""
+        frames = self.shrunk(frames)
         frame = frames.shape[1:3]
         bound = self.crop[bound_axis(frame, self.crop)]
         side = draw.randint(*(round(side * bound / GUIDE_SIDE) for side in self.short_sides))
@@ -209,6 +212,17 @@ class Clips(torch.utils.data.Dataset):
             draws = len(frames) if self.jitter["per_frame"] else 1
             colours = [draw_colours(self.jitter, draw) for _ in range(draws)]
         return self.scale_and_crop(frames, resized, top, left, flip, colours)
+
+    def shrunk(self, frames):
+        """The frames of large videos as the run kept them."""
+        frame = frames.shape[1:3]
+        bound = self.crop[bound_axis(frame, self.crop)]
+        size = scaled_size(frame, self.crop, round(self.short_sides[1] * bound / GUIDE_SIDE))
+        is_smaller = all(kept < length for kept, length in zip(size, frame))
+        if not self.settings.get("shrink_large") or min(frame) <= LARGE or not is_smaller:
+            return frames
+        pixels = torch.from_numpy(frames).permute(0, 3, 1, 2)
+        return interpolate(pixels, size=size, mode="bilinear", antialias=True).permute(0, 2, 3, 1).numpy()
 
     def scale_and_crop(self, frames, resized, top, left, flip, colours=()):
         """`colours` holds the changes of all frames, or those of each."""

@@ -20,11 +20,18 @@ pub struct Augmentation {
     /// Mirror half of the clips.
     pub horizontal_flip: bool,
     pub colour_jitter: ColourJitter,
+    /// See [`super::settings::TuneSettings::shrink_large`].
+    pub shrink_large: bool,
 }
 
 impl Default for Augmentation {
     fn default() -> Self {
-        Self { short_sides: GUIDE_SHORT_SIDES, horizontal_flip: true, colour_jitter: ColourJitter::default() }
+        Self {
+            short_sides: GUIDE_SHORT_SIDES,
+            horizontal_flip: true,
+            colour_jitter: ColourJitter::default(),
+            shrink_large: true,
+        }
     }
 }
 

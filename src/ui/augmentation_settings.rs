@@ -54,6 +54,11 @@ pub fn AugmentationSettings(#[prop(into)] shown: Signal<bool>) -> impl IntoView 
                         on:change=move |event| settings.update(|settings| settings.horizontal_flip = event_target_checked(&event))/>
                     <span>"Mirror half of the training clips"</span>
                 </label>
+                <label class="check">
+                    <input type="checkbox" data-testid="shrink-large" prop:checked=Signal::derive(move || settings.with(|settings| settings.shrink_large))
+                        on:change=move |event| settings.update(|settings| settings.shrink_large = event_target_checked(&event))/>
+                    <span>"Shrink frames of more than 480 lines before all else, so that the disk has room for them and no epoch decodes them again"</span>
+                </label>
                 <Unmirrored/>
             </div>
             {move || (shown.get() && state.has_usable_data()).then(|| view! { <Preview/> })}

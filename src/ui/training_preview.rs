@@ -96,6 +96,7 @@ fn looks(settings: &TuneSettings) -> TuneSettings {
         unmirrored: settings.unmirrored.clone(),
         short_sides: settings.short_sides,
         colour_jitter: settings.colour_jitter,
+        shrink_large: settings.shrink_large,
         ..TuneSettings::for_size(ModelSize::Micro)
     }
 }

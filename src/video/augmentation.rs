@@ -31,9 +31,7 @@ impl TrainingDraw {
     /// then torchvision's ColorJitter. `frame` and `crop` are `[height, width]`.
     pub fn new(frame: [usize; 2], shape: &ClipShape, augmentation: &Augmentation, generator: &mut ChaCha8Rng) -> Self {
         let crop = [shape.height, shape.width];
-        let bound = if is_height_bound(frame, crop) { crop[0] } else { crop[1] };
-        let [least, most] =
-            augmentation.short_sides.map(|side| (side as f64 * bound as f64 / GUIDE_SIDE as f64).round() as u32);
+        let [least, most] = augmentation.short_sides.map(|side| bound_side(frame, crop, side) as u32);
         let side = generator.random_range(least..=most.max(least)) as usize;
         let resized = scaled_size(frame, crop, side);
         let mut offset = |room: usize| generator.random_range(0..=room as u32) as usize;
@@ -45,6 +43,12 @@ impl TrainingDraw {
         let colours = (0..draws).map(|_| colour_jitter::draw(jitter, generator)).collect();
         Self { resized, top, left, flip: mirrored && augmentation.horizontal_flip, colours }
     }
+}
+
+/// How long the bound side becomes where it would be `side` for the guide's pictures. `frame` and `crop` are `[height, width]`.
+pub fn bound_side(frame: [usize; 2], crop: [usize; 2], side: usize) -> usize {
+    let bound = if is_height_bound(frame, crop) { crop[0] } else { crop[1] };
+    (side as f64 * bound as f64 / GUIDE_SIDE as f64).round() as usize
 }
 
 /// pytorchvideo's short_side_scale: the bound side becomes `side`, the other `floor(other / bound * side)`, in f64;

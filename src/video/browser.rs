@@ -117,12 +117,12 @@ impl VideoReader for BrowserVideo {
         Ok(times)
     }
 
-    async fn frames(&self, wanted: &[f64]) -> Result<Vec<Frame>, VideoError> {
+    async fn frames_of_size(&self, wanted: &[f64], size: Option<[u32; 2]>) -> Result<Vec<Frame>, VideoError> {
         let mut missing: Vec<f64> = wanted.iter().map(|time| time + self.first).collect();
         missing.sort_by(f64::total_cmp);
         missing.dedup_by(|one, two| (*one - *two).abs() < SAME_TIME);
         let (Some(&earliest), Some(&latest)) = (missing.first(), missing.last()) else { return Ok(Vec::new()) };
-        let mut decoder = Decoder::new(&self.decoding, self.orientation).await?;
+        let mut decoder = Decoder::new(&self.decoding, self.orientation, size).await?;
         let mut run = self.demuxer.run_from(earliest).await?;
         let in_turn = matches!(self.decoding, Decoding::WebCodecs { in_turn: true, .. });
         let mut beyond = 0;
@@ -193,13 +193,13 @@ impl BrowserVideo {
 }
 
 impl Decoder {
-    async fn new(decoding: &Decoding, orientation: Orientation) -> Result<Self, VideoError> {
+    async fn new(decoding: &Decoding, orientation: Orientation, size: Option<[u32; 2]>) -> Result<Self, VideoError> {
         match decoding {
             Decoding::WebCodecs { config, in_turn } => {
-                codec::Decoder::new(config, orientation, *in_turn).map(Self::WebCodecs)
+                codec::Decoder::new(config, orientation, size, *in_turn).map(Self::WebCodecs)
             }
             Decoding::Software(stream) => {
-                Ok(Self::Software(Box::new(SoftwareDecoder::new(stream, orientation).await?)))
+                Ok(Self::Software(Box::new(SoftwareDecoder::new(stream, orientation, size).await?)))
             }
         }
     }

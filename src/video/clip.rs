@@ -8,11 +8,12 @@ use std::rc::Rc;
 use rand::RngExt;
 
 use super::{
-    Frame, VideoError, VideoReader, VideoSource,
+    Frame, VideoError, VideoInfo, VideoReader, VideoSource,
     augmentation::{TrainingDraw, training},
     kept::{KeptClips, Outline, Purpose, SMALL_BYTES, Whole, WholeFrames},
     part::PartOfVideo,
     sampler::{FrameNumbers, evaluation_start, generator, nearest, training_start, uniform_temporal_subsample},
+    shrinking::Shrinking,
     transform::{evaluation, pictures},
     views::{ClipChoice, TestView},
 };
@@ -98,6 +99,8 @@ struct Sampled {
     /// Each counts into `frames`.
     indices: Vec<usize>,
     frames: Frames,
+    /// Width and height of the video's frames, before they were shrunk.
+    full_size: [u32; 2],
 }
 
 enum Frames {
@@ -146,13 +149,21 @@ impl ClipLoader {
         Ok(clip)
     }
 
-    /// Decodes a video to disk, where there is room for it, so that its clips come from there.
-    pub async fn keep(&self, source: &VideoSource) -> Result<(), VideoError> {
-        if self.kept.video(source.key()).is_none() {
+    /// Decodes a video to disk, where there is room for it, so that such views of it come from there.
+    pub async fn keep(&self, source: &VideoSource, view: &View) -> Result<(), VideoError> {
+        let shrinking = Shrinking::of(view, &self.shape);
+        if self.find(source, shrinking).is_none() {
             let video = PartOfVideo::open(source).await?;
-            self.decode_whole(source, &video, Purpose::Later).await?;
+            self.decode_whole(source, &video, shrinking, Purpose::Later).await?;
         }
         Ok(())
+    }
+
+    /// The video where it was kept, its frames as large as they are wanted.
+    fn find(&self, source: &VideoSource, shrinking: Option<Shrinking>) -> Option<Rc<Whole>> {
+        let shrunk = shrinking.and_then(|shrinking| self.kept.video(&shrinking.key(source.key())));
+        let is_wanted = |size| shrinking.is_none_or(|shrinking| shrinking.size(size).is_none());
+        shrunk.or_else(|| self.kept.video(source.key()).filter(|whole| is_wanted(whole.outline.size)))
     }
 
     async fn make(&self, source: &VideoSource, view: &View) -> Result<Clip, VideoError> {
@@ -170,15 +181,16 @@ impl ClipLoader {
                 ClipChoice::Numbered(numbers) => Part::Numbered(numbers),
             },
         };
-        let sampled = match self.kept.video(source.key()) {
+        let shrinking = Shrinking::of(view, &self.shape);
+        let sampled = match self.find(source, shrinking) {
             Some(whole) => {
                 let part = part_of(whole.outline.seconds);
                 match self.sample_whole(whole, part).await {
                     Ok(sampled) => sampled,
                     // The user emptied the browser's storage, for example.
                     Err(_) => {
-                        self.kept.forget_video(source.key()).await;
-                        self.sample(&PartOfVideo::open(source).await?, part).await?
+                        self.forget(source, shrinking).await;
+                        self.sample(&PartOfVideo::open(source).await?, shrinking, part).await?
                     }
                 }
             }
@@ -186,9 +198,9 @@ impl ClipLoader {
                 let video = PartOfVideo::open(source).await?;
                 let part = part_of(video.info().seconds);
                 let purpose = if view.is_same_each_time() { Purpose::OneClip } else { Purpose::Clips };
-                match self.decode_whole(source, &video, purpose).await? {
+                match self.decode_whole(source, &video, shrinking, purpose).await? {
                     Some(whole) => self.sample_memory(whole, part),
-                    None => self.sample(&video, part).await?,
+                    None => self.sample(&video, shrinking, part).await?,
                 }
             }
         };
@@ -203,7 +215,14 @@ impl ClipLoader {
             }
         };
         let repeats = !sampled.indices.is_sorted_by(|one, two| one < two);
-        Ok(Clip { pixels, start: sampled.start, seconds: sampled.seconds, size, repeats })
+        Ok(Clip { pixels, start: sampled.start, seconds: sampled.seconds, size: sampled.full_size, repeats })
+    }
+
+    async fn forget(&self, source: &VideoSource, shrinking: Option<Shrinking>) {
+        self.kept.forget_video(source.key()).await;
+        if let Some(shrinking) = shrinking {
+            self.kept.forget_video(&shrinking.key(source.key())).await;
+        }
     }
 
     /// The clip un-normalised.
@@ -216,23 +235,28 @@ impl ClipLoader {
         &self,
         source: &VideoSource,
         video: &PartOfVideo,
+        shrinking: Option<Shrinking>,
         purpose: Purpose,
     ) -> Result<Option<Rc<Whole>>, VideoError> {
         let info = video.info();
-        let frame_bytes = info.width as usize * info.height as usize * 3;
+        let stored = [info.width, info.height];
+        let shrunk = shrinking.and_then(|shrinking| Some((shrinking.size(stored)?, shrinking.key(source.key()))));
+        let (size, key) = shrunk.unwrap_or_else(|| (stored, source.key().to_string()));
+        let is_shrunk = size != stored;
+        let frame_bytes = size[0] as usize * size[1] as usize * 3;
         let bytes = |frames: usize| frames.saturating_mul(frame_bytes);
         let at_least = bytes((info.seconds * LEAST_FRAME_RATE) as usize);
         // It may be larger than this, so it is not taken for too small to be decoded ahead.
         let at_least = if purpose == Purpose::Later { at_least.max(SMALL_BYTES + 1) } else { at_least };
-        if self.kept.room(at_least, purpose).is_none() {
+        if self.kept.room(at_least, is_shrunk, purpose).is_none() {
             return Ok(None);
         }
         let timestamps = video.timestamps(0.0, f64::INFINITY).await?;
-        let Some(_room) = self.kept.room(bytes(timestamps.len()), purpose) else { return Ok(None) };
-        let frames = video.frames(&timestamps).await?;
-        let outline = Outline { seconds: info.seconds, timestamps, size: [info.width, info.height] };
+        let Some(_room) = self.kept.room(bytes(timestamps.len()), is_shrunk, purpose) else { return Ok(None) };
+        let frames = video.frames_of_size(&timestamps, is_shrunk.then_some(size)).await?;
+        let outline = Outline { seconds: info.seconds, timestamps, size, full_size: stored };
         let whole = Rc::new(Whole { outline: Rc::new(outline), frames: WholeFrames::InMemory(frames) });
-        self.kept.keep_video(source.key(), &whole).await;
+        self.kept.keep_video(&key, &whole).await;
         Ok(Some(whole))
     }
 
@@ -252,7 +276,8 @@ impl ClipLoader {
 
     fn sample_memory(&self, whole: Rc<Whole>, part: Part) -> Sampled {
         let (indices, (start, seconds)) = self.choose(&whole.outline, part);
-        Sampled { start, seconds, indices, frames: Frames::InMemory(whole) }
+        let full_size = whole.outline.full_size;
+        Sampled { start, seconds, indices, frames: Frames::InMemory(whole), full_size }
     }
 
     async fn sample_whole(&self, whole: Rc<Whole>, part: Part) -> Result<Sampled, FileError> {
@@ -260,10 +285,15 @@ impl ClipLoader {
         let (chosen, (start, seconds)) = self.choose(&whole.outline, part);
         let (distinct, indices) = distinct(&chosen);
         let frames = Frames::Fresh(whole.read(file, &distinct).await?);
-        Ok(Sampled { start, seconds, indices, frames })
+        Ok(Sampled { start, seconds, indices, frames, full_size: whole.outline.full_size })
     }
 
-    async fn sample(&self, video: &PartOfVideo, part: Part) -> Result<Sampled, VideoError> {
+    async fn sample(
+        &self,
+        video: &PartOfVideo,
+        shrinking: Option<Shrinking>,
+        part: Part,
+    ) -> Result<Sampled, VideoError> {
         let (timestamps, chosen) = match part {
             Part::Numbered(numbers) => {
                 let timestamps = video.timestamps(0.0, f64::INFINITY).await?;
@@ -283,8 +313,11 @@ impl ClipLoader {
         let (start, seconds) = self.extent(part, &chosen, &timestamps, video.info().seconds);
         let (distinct, indices) = distinct(&chosen);
         let wanted: Vec<f64> = distinct.iter().filter_map(|&index| timestamps.get(index).copied()).collect();
-        let frames = Frames::Fresh(video.frames(&wanted).await?);
-        Ok(Sampled { start, seconds, indices, frames })
+        let VideoInfo { width, height, .. } = *video.info();
+        let full_size = [width, height];
+        let size = shrinking.and_then(|shrinking| shrinking.size(full_size));
+        let frames = Frames::Fresh(video.frames_of_size(&wanted, size).await?);
+        Ok(Sampled { start, seconds, indices, frames, full_size })
     }
 
     /// When a clip of these frames begins, and how long it lasts, in a video of so many seconds.

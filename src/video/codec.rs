@@ -21,7 +21,7 @@ use web_sys::{
     VideoDecoderConfig, VideoDecoderInit, VideoDecoderSupport, VideoFrame, VideoFrameCopyToOptions, VideoPixelFormat,
 };
 
-use super::{Frame, VideoError, cache::LeastRecentlyUsed, upright::Orientation, wide_colours};
+use super::{Frame, VideoError, cache::LeastRecentlyUsed, transform::fitted, upright::Orientation, wide_colours};
 
 /// Hardware decoders hold 8 to 13 frames and then wait without a word.
 const LONGEST_QUEUE: u32 = 8;
@@ -81,6 +81,8 @@ pub struct Decoder {
     decoder: VideoDecoder,
     arrivals: Rc<Arrivals>,
     orientation: Orientation,
+    /// Width and height that frames are resized to.
+    size: Option<[u32; 2]>,
     copied: Vec<(f64, Frame)>,
     // The decoder calls these as long as it is open.
     _output: Closure<dyn FnMut(VideoFrame)>,
@@ -127,7 +129,12 @@ pub async fn is_supported(config: &JsValue) -> bool {
 
 impl Decoder {
     /// `in_turn` says that chunks tell when they are decoded, not when their frames are shown.
-    pub fn new(config: &JsValue, orientation: Orientation, in_turn: bool) -> Result<Self, VideoError> {
+    pub fn new(
+        config: &JsValue,
+        orientation: Orientation,
+        size: Option<[u32; 2]>,
+        in_turn: bool,
+    ) -> Result<Self, VideoError> {
         let turns = RefCell::new(in_turn.then(VecDeque::new));
         let arrivals = Rc::new(Arrivals { turns, ..Arrivals::default() });
         let output = {
@@ -154,6 +161,7 @@ impl Decoder {
             decoder,
             arrivals,
             orientation,
+            size,
             copied: Vec::new(),
             _output: output,
             _error: error,
@@ -206,7 +214,7 @@ impl Decoder {
         loop {
             let arrived = self.arrivals.frames.borrow_mut().pop_front();
             let Some((time, frame)) = arrived else { break };
-            let copied = copy(&frame.0, self.orientation).await?;
+            let copied = fitted(copy(&frame.0, self.orientation).await?, self.size)?;
             self.copied.push((time as f64, copied));
         }
         match self.arrivals.error.borrow().as_ref() {

@@ -14,7 +14,9 @@ use std::{
     thread,
 };
 
-use super::{Frame, VideoError, VideoInfo, VideoReader, VideoSource, ffprobe::Index, nearest_frames};
+use super::{
+    Frame, VideoError, VideoInfo, VideoReader, VideoSource, ffprobe::Index, nearest_frames, transform::fitted,
+};
 
 /// Two times nearer than this, in seconds, are one: ffprobe prints microseconds.
 const SAME_TIME: f64 = 5e-4;
@@ -44,19 +46,19 @@ impl VideoReader for FfmpegVideo {
         Ok(times.filter(|time| (start..end).contains(time)).collect())
     }
 
-    async fn frames(&self, wanted: &[f64]) -> Result<Vec<Frame>, VideoError> {
+    async fn frames_of_size(&self, wanted: &[f64], size: Option<[u32; 2]>) -> Result<Vec<Frame>, VideoError> {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
         let earliest = wanted.iter().copied().fold(f64::INFINITY, f64::min);
         let mut decoded = Vec::new();
         if earliest > SEEK_FROM {
-            decoded = self.decode(wanted, Some(earliest - SEEK_MARGIN))?;
+            decoded = self.decode(wanted, Some(earliest - SEEK_MARGIN), size)?;
         }
         // Some files cannot be sought in.
         let all_came = wanted.iter().all(|time| decoded.iter().any(|(other, _)| (other - time).abs() < SAME_TIME));
         if !all_came {
-            decoded = self.decode(wanted, None)?;
+            decoded = self.decode(wanted, None, size)?;
         }
         nearest_frames(wanted, decoded)
     }
@@ -64,7 +66,12 @@ impl VideoReader for FfmpegVideo {
 
 impl FfmpegVideo {
     /// Decodes from `seek` (seconds from the first frame) to the last wanted frame and keeps the wanted ones.
-    fn decode(&self, wanted: &[f64], seek: Option<f64>) -> Result<Vec<(f64, Frame)>, VideoError> {
+    fn decode(
+        &self,
+        wanted: &[f64],
+        seek: Option<f64>,
+        size: Option<[u32; 2]>,
+    ) -> Result<Vec<(f64, Frame)>, VideoError> {
         let Index { info, times, first, container_start } = &*self.index;
         let VideoInfo { width, height, .. } = *info;
         let earliest = wanted.iter().copied().fold(f64::INFINITY, f64::min) + first - SAME_TIME;
@@ -96,7 +103,7 @@ impl FfmpegVideo {
             }
             let time = time - first;
             if wanted.iter().any(|one| (one - time).abs() < SAME_TIME) {
-                decoded.push((time, Frame { width, height, rgb }));
+                decoded.push((time, fitted(Frame { width, height, rgb }, size)?));
             }
         }
         Ok(decoded)

@@ -1,7 +1,7 @@
 //! What was decoded once -> the same again, from memory or from disk.
 //!
 //! Comes in: all frames of short videos, and clips that are asked for again just as they are. Goes out: the same, to the
-//! last bit. Small videos lie in memory; what memory has no room for, and larger videos, on disk. Never decodes.
+//! last bit. Small videos lie in memory; what memory has no room for, and what takes longer to decode, on disk. Never decodes.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -27,14 +27,20 @@ const BYTES_UNDER_WAY: usize = 256 << 20;
 pub struct Outline {
     pub seconds: f64,
     pub timestamps: Vec<f64>,
-    /// Width and height in pixels.
+    /// Width and height in pixels, as they were kept.
     pub size: [u32; 2],
+    /// Width and height of the video itself, which may be larger.
+    pub full_size: [u32; 2],
 }
 
 impl Outline {
     /// Bytes of all frames.
     fn bytes(&self) -> usize {
         self.timestamps.len() * self.frame_bytes()
+    }
+
+    fn is_shrunk(&self) -> bool {
+        self.size != self.full_size
     }
 
     fn frame_bytes(&self) -> usize {
@@ -123,14 +129,15 @@ impl KeptClips {
     }
 
     /// Room for a video of so many bytes of frames, where it is to be kept; there may be none now and some in the next
-    /// epoch.
-    pub fn room(&self, bytes: usize, purpose: Purpose) -> Option<Room<'_>> {
+    /// epoch. Shrunk frames take long to decode, however little room.
+    pub fn room(&self, bytes: usize, is_shrunk: bool, purpose: Purpose) -> Option<Room<'_>> {
         let on_disk = || self.disk.has_room(bytes as u64);
+        let is_quick = bytes <= SMALL_BYTES && !is_shrunk;
         let wanted = match purpose {
-            Purpose::Clips => bytes <= SMALL_BYTES || (on_disk() && !self.disk.is_being_filled()),
-            Purpose::OneClip => bytes <= SMALL_BYTES,
+            Purpose::Clips => is_quick || (on_disk() && !self.disk.is_being_filled()),
+            Purpose::OneClip => is_quick,
             // Memory has a small one as soon as it is asked for.
-            Purpose::Later => bytes > SMALL_BYTES && on_disk(),
+            Purpose::Later => !is_quick && on_disk(),
         };
         if !wanted {
             return None;
@@ -145,7 +152,7 @@ impl KeptClips {
 
     pub async fn keep_video(&self, key: &str, whole: &Rc<Whole>) {
         let bytes = whole.outline.bytes();
-        if bytes > SMALL_BYTES {
+        if bytes > SMALL_BYTES || whole.outline.is_shrunk() {
             return self.write(key.to_string(), whole).await;
         }
         let gone = self.memory.borrow_mut().insert(key.to_string(), whole.clone(), bytes);
@@ -202,20 +209,25 @@ mod tests {
     fn frames_on_their_way_to_disk_take_no_more_memory_than_is_allowed() {
         let kept = KeptClips::new(u64::MAX);
         let large = BYTES_UNDER_WAY / 2 + 1;
-        let first = kept.room(large, Purpose::Clips);
-        assert!(first.is_some() && kept.room(large, Purpose::Clips).is_none());
-        assert!(kept.room(SMALL_BYTES, Purpose::Clips).is_some());
+        let room = |bytes| kept.room(bytes, false, Purpose::Clips);
+        let first = room(large);
+        assert!(first.is_some() && room(large).is_none());
+        assert!(room(SMALL_BYTES).is_some());
         drop(first);
-        assert!(kept.room(large, Purpose::Clips).is_some());
-        assert!(kept.room(usize::MAX, Purpose::Clips).is_none());
+        assert!(room(large).is_some());
+        assert!(room(usize::MAX).is_none());
     }
 
     #[test]
     fn a_video_is_decoded_whole_only_where_that_pays() {
         let (disk, none) = (KeptClips::new(u64::MAX), KeptClips::new(0));
-        let has_room = |kept: &KeptClips, bytes| {
-            [Purpose::Clips, Purpose::OneClip, Purpose::Later].map(|purpose| kept.room(bytes, purpose).is_some())
+        let told = |kept: &KeptClips, bytes, is_shrunk| {
+            [Purpose::Clips, Purpose::OneClip, Purpose::Later]
+                .map(|purpose| kept.room(bytes, is_shrunk, purpose).is_some())
         };
+        let has_room = |kept: &KeptClips, bytes| told(kept, bytes, false);
+        assert_eq!(told(&disk, 1, true), [true, false, true]);
+        assert_eq!(told(&none, 1, true), [false, false, false]);
         assert_eq!(has_room(&disk, SMALL_BYTES), [true, true, false]);
         assert_eq!(has_room(&disk, SMALL_BYTES + 1), [true, false, true]);
         assert_eq!(has_room(&none, SMALL_BYTES), [true, true, false]);

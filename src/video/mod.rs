@@ -13,6 +13,7 @@ pub mod hidden;
 pub mod kept;
 pub mod part;
 pub mod sampler;
+pub mod shrinking;
 pub mod signature;
 pub mod source;
 pub mod thumbnail;
@@ -127,7 +128,12 @@ pub trait VideoReader: Sized {
 
     /// The frames at `wanted`, in the order of `wanted`, each of which [`VideoReader::timestamps`] gave. Where one
     /// cannot be decoded, the nearest of the others stands in.
-    async fn frames(&self, wanted: &[f64]) -> Result<Vec<Frame>, VideoError>;
+    async fn frames(&self, wanted: &[f64]) -> Result<Vec<Frame>, VideoError> {
+        self.frames_of_size(wanted, None).await
+    }
+
+    /// The same, each resized to this width and height as soon as it is decoded.
+    async fn frames_of_size(&self, wanted: &[f64], size: Option<[u32; 2]>) -> Result<Vec<Frame>, VideoError>;
 }
 
 /// Opens a video and decodes its first frame: whether it can be used, and what it is.

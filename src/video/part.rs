@@ -32,9 +32,9 @@ impl VideoReader for PartOfVideo {
         Ok(times.into_iter().map(|time| time - self.start).collect())
     }
 
-    async fn frames(&self, wanted: &[f64]) -> Result<Vec<Frame>, VideoError> {
+    async fn frames_of_size(&self, wanted: &[f64], size: Option<[u32; 2]>) -> Result<Vec<Frame>, VideoError> {
         let wanted: Vec<f64> = wanted.iter().map(|time| time + self.start).collect();
-        self.video.frames(&wanted).await
+        self.video.frames_of_size(&wanted, size).await
     }
 }
 

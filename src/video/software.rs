@@ -14,7 +14,7 @@ use serde::Serialize;
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{Event, MessageEvent, Worker, WorkerGlobalScope, WorkerOptions, WorkerType};
 
-use super::{Frame, VideoError, upright::Orientation};
+use super::{Frame, VideoError, transform::fitted, upright::Orientation};
 use crate::decoders::messages::{Answer, Picture, Request, Stream};
 
 /// It loads the program that its name says.
@@ -153,14 +153,16 @@ fn most_workers() -> usize {
 pub struct SoftwareDecoder {
     loan: Loan,
     orientation: Orientation,
+    /// Width and height that frames are resized to.
+    size: Option<[u32; 2]>,
     unanswered: usize,
     frames: Vec<(f64, Frame)>,
 }
 
 impl SoftwareDecoder {
     /// Waits for a worker.
-    pub async fn new(stream: &Stream, orientation: Orientation) -> Result<Self, VideoError> {
-        let decoder = Self { loan: Loan::take().await?, orientation, unanswered: 0, frames: Vec::new() };
+    pub async fn new(stream: &Stream, orientation: Orientation, size: Option<[u32; 2]>) -> Result<Self, VideoError> {
+        let decoder = Self { loan: Loan::take().await?, orientation, size, unanswered: 0, frames: Vec::new() };
         decoder.send(&Request::Start(stream.clone()))?;
         Ok(decoder)
     }
@@ -210,10 +212,9 @@ impl SoftwareDecoder {
             Answer::Decoded(pictures) => (pictures, None),
             Answer::Finished { pictures, complaint } => (pictures, complaint),
         };
-        let orientation = self.orientation;
-        let upright =
-            |picture: Picture| (picture.time, orientation.frame(&picture.rgba, picture.width, picture.height));
-        self.frames.extend(pictures.into_iter().map(upright));
+        for Picture { time, rgba, width, height } in pictures {
+            self.frames.push((time, fitted(self.orientation.frame(&rgba, width, height), self.size)?));
+        }
         Ok(complaint)
     }
 }

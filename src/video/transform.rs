@@ -59,6 +59,14 @@ pub fn resize(frame: &Frame, [height, width]: [usize; 2]) -> Result<Frame, Video
     Ok(Frame { width, height, rgb: resized.into_vec() })
 }
 
+/// To width and height where there are any, as [`resize`].
+pub fn fitted(frame: Frame, size: Option<[u32; 2]>) -> Result<Frame, VideoError> {
+    match size {
+        Some([width, height]) => resize(&frame, [height as usize, width as usize]),
+        None => Ok(frame),
+    }
+}
+
 /// Every later index into the frame holds.
 pub fn check(frame: &Frame) -> Result<(), VideoError> {
     let pixels = frame.width as usize * frame.height as usize;

@@ -21,24 +21,35 @@ impl Orientation {
     /// `rgba` is `[height, width, 4]`; pixels that it lacks stay black.
     pub fn frame(self, rgba: &[u8], width: u32, height: u32) -> Frame {
         let (out_width, out_height) = self.turned(width, height);
-        let (stored_width, stored_height) = (width as usize, height as usize);
-        let (columns, rows) = (out_width as usize, out_height as usize);
-        let mut rgb = vec![0; columns * rows * 3];
-        for (index, pixel) in rgb.chunks_exact_mut(3).enumerate() {
-            let (y, x) = (index / columns, index % columns);
-            let x = if self.mirrored { columns - 1 - x } else { x };
-            let (from_y, from_x) = match self.quarter_turns % 4 {
-                0 => (y, x),
-                1 => (stored_height - 1 - x, y),
-                2 => (stored_height - 1 - y, stored_width - 1 - x),
-                _ => (x, stored_width - 1 - y),
-            };
-            let from = (from_y * stored_width + from_x) * 4;
-            if let Some(stored) = rgba.get(from..from + 3) {
-                pixel.copy_from_slice(stored);
+        let stored = rgba.as_chunks::<4>().0;
+        let mut rgb = vec![0; out_width as usize * out_height as usize * 3];
+        let rows = rgb.chunks_exact_mut(out_width.max(1) as usize * 3).enumerate();
+        for (row, pixels) in rows {
+            let (mut from, step) = self.walk(row, width as usize, height as usize);
+            for pixel in pixels.as_chunks_mut().0 {
+                if let Some([red, green, blue, _]) = stored.get(from) {
+                    *pixel = [*red, *green, *blue];
+                }
+                from = from.wrapping_add_signed(step);
             }
         }
         Frame { width: out_width, height: out_height, rgb }
+    }
+
+    /// Where in the stored picture an upright row begins, and how far its next pixel lies, in pixels.
+    fn walk(self, row: usize, width: usize, height: usize) -> (usize, isize) {
+        let (last_row, line) = ((height - 1) * width, width as isize);
+        let (start, step) = match self.quarter_turns % 4 {
+            0 => (row * width, 1),
+            1 => (last_row + row, -line),
+            2 => (last_row - row * width + width - 1, -1),
+            _ => (width - 1 - row, line),
+        };
+        if !self.mirrored {
+            return (start, step);
+        }
+        let (columns, _) = self.turned(width as u32, height as u32);
+        (start.wrapping_add_signed(step * (columns as isize - 1)), -step)
     }
 }
 

@@ -61,6 +61,9 @@ pub struct Tune {
     /// Classes that are never mirrored, separated by commas; without it, those whose names speak of a direction.
     #[arg(long, value_delimiter = ',')]
     unmirrored: Option<Vec<String>>,
+    /// Shrink frames of more than 480 lines before all else, so that the disk has room for them.
+    #[arg(long)]
+    shrink_large: Option<bool>,
     /// The least short side before the crop, in pixels, for pictures of 224.
     #[arg(long)]
     short_side_least: Option<usize>,
@@ -155,6 +158,7 @@ pub async fn tune(options: &Tune, device: &Device) -> Result<(), Failure> {
     set(&mut settings.max_grad_norm, &options.max_grad_norm);
     set(&mut settings.clip_seconds, &options.clip_seconds);
     set(&mut settings.horizontal_flip, &options.horizontal_flip);
+    set(&mut settings.shrink_large, &options.shrink_large);
     set(&mut settings.short_sides[0], &options.short_side_least);
     set(&mut settings.short_sides[1], &options.short_side_most);
     set(&mut settings.colour_jitter.brightness, &options.brightness);

@@ -104,7 +104,8 @@ impl Engine {
                 self.report(job, Event::DecodedAhead { done, total, disk: self.kept_clips.disk().report() });
             }
         };
-        decode_ahead(&FolderClips { folder: &folder, loader }, self.kept_clips.disk(), report).await;
+        let view = View::Training { seed: settings.seed, augmentation: settings.augmentation("") };
+        decode_ahead(&FolderClips { folder: &folder, loader }, &view, self.kept_clips.disk(), report).await;
         Ok(())
     }
 

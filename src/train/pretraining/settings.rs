@@ -122,6 +122,7 @@ impl PretrainSettings {
             short_sides: self.short_sides,
             horizontal_flip: self.horizontal_flip,
             colour_jitter: ColourJitter::default(),
+            shrink_large: true,
         }
     }
 

@@ -65,6 +65,10 @@ pub struct TuneSettings {
     pub short_sides: [usize; 2],
     #[serde(default)]
     pub colour_jitter: ColourJitter,
+    /// Training clips of videos whose short side is above [`crate::video::shrinking::LARGE`] are made from frames that were
+    /// shrunk first, so that the disk has room for them.
+    #[serde(default = "yes")]
+    pub shrink_large: bool,
     /// Length of a clip in seconds; the guide's 16 frames at every 4th of 30 frames a second are 2.133 s.
     pub clip_seconds: f64,
     /// Every random choice of the run comes from it.
@@ -102,6 +106,10 @@ fn guide_short_sides() -> [usize; 2] {
     GUIDE_SHORT_SIDES
 }
 
+fn yes() -> bool {
+    true
+}
+
 fn one_view() -> usize {
     1
 }
@@ -133,6 +141,7 @@ impl TuneSettings {
             unmirrored: Vec::new(),
             short_sides: GUIDE_SHORT_SIDES,
             colour_jitter: ColourJitter::default(),
+            shrink_large: true,
             clip_seconds: GUIDE_CLIP_SECONDS,
             seed: 42,
             strategy: Strategy::default(),
@@ -192,7 +201,8 @@ impl TuneSettings {
     /// What is done to the training clips of this class.
     pub fn augmentation(&self, class: &str) -> Augmentation {
         let horizontal_flip = self.horizontal_flip && !self.unmirrored.iter().any(|name| name == class);
-        Augmentation { short_sides: self.short_sides, horizontal_flip, colour_jitter: self.colour_jitter }
+        let Self { short_sides, colour_jitter, shrink_large, .. } = *self;
+        Augmentation { short_sides, horizontal_flip, colour_jitter, shrink_large }
     }
 
     /// Optimizer steps of the run, and the epoch that has the last of them: `epochs`, or as far as `max_steps` goes.
