@@ -50,14 +50,15 @@ pub fn AugmentationSettings(#[prop(into)] shown: Signal<bool>) -> impl IntoView 
                     <span>"Change the colours of each frame anew, not of the whole clip"</span>
                 </label>
                 <label class="check">
+                    <input type="checkbox" data-testid="shrink-large" prop:checked=Signal::derive(move || settings.with(|settings| settings.shrink_large))
+                        on:change=move |event| settings.update(|settings| settings.shrink_large = event_target_checked(&event))/>
+                    <span>"Shrink frames of more than 480 lines first"</span>
+                </label>
+                <p class="hint">"Decoded videos then fit on the disk, and no epoch decodes them again."</p>
+                <label class="check">
                     <input type="checkbox" data-testid="horizontal-flip" prop:checked=Signal::derive(move || settings.with(|settings| settings.horizontal_flip))
                         on:change=move |event| settings.update(|settings| settings.horizontal_flip = event_target_checked(&event))/>
                     <span>"Mirror half of the training clips"</span>
-                </label>
-                <label class="check">
-                    <input type="checkbox" data-testid="shrink-large" prop:checked=Signal::derive(move || settings.with(|settings| settings.shrink_large))
-                        on:change=move |event| settings.update(|settings| settings.shrink_large = event_target_checked(&event))/>
-                    <span>"Shrink frames of more than 480 lines before all else, so that the disk has room for them and no epoch decodes them again"</span>
                 </label>
                 <Unmirrored/>
             </div>
