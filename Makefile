@@ -1,5 +1,5 @@
 # The two commands that people need are `make serve` and `make test`; both set up what they need first.
-.PHONY: serve test build setup check test-native test-browser test-e2e test-interop media-support sizes screenshots held-out bench-inference bench-training sample starter people-starter clean
+.PHONY: serve test build setup check test-native test-browser test-e2e test-interop media-support sizes screenshots held-out bench-inference bench-start bench-training sample starter people-starter clean
 
 serve: ## Build the page and serve it at http://localhost:8080
 	@scripts/setup.sh build
@@ -51,6 +51,10 @@ sample: ## Draw the sample data set anew (Python 3 and ffmpeg)
 bench-inference: ## Our forward pass against ONNX Runtime Web's in Chromium, on the same models (docs/inference.md)
 	@scripts/setup.sh test
 	@scripts/bench_inference.sh
+
+bench-start: build ## What each program weighs, and how long the page takes from nothing (docs/start.md)
+	@node scripts/sizes.mjs
+	@node benches/start.mjs
 
 bench-training: ## A training step's time beside PyTorch's, and its memory on a GPU, natively (docs/training.md)
 	@scripts/setup.sh test
