@@ -61,7 +61,7 @@ bench-training: ## A training step's time beside PyTorch's, and its memory on a 
 	@scripts/bench_training.sh time
 	@scripts/bench_training.sh memory
 
-people-starter: ## Make the starter model for people anew, in PyTorch (two hours, several GB from the registry)
+people-starter: ## Make the starter model for people anew, in PyTorch (nearly three hours, several GB from the registry)
 	@scripts/make_people_starter.sh
 
 starter: ## Make the starter model for shapes anew: draw its clips, train, export (half an hour)

@@ -23,7 +23,8 @@ enum Wanted {
     EvaluationClip,
 }
 
-/// Decodes the folder's training videos for views like this one, then the clips of its validation. `told` hears how many are done.
+/// Decodes the folder's training videos for views like this one, then the clips of its validation. `told` hears how many
+/// are done.
 pub async fn decode_ahead(clips: &FolderClips<'_>, view: &View, disk: &DiskCache, mut told: impl FnMut(usize, usize)) {
     let _filling = disk.fill();
     let examples = clips.folder.examples();

@@ -54,7 +54,7 @@ pub fn AugmentationSettings(#[prop(into)] shown: Signal<bool>) -> impl IntoView 
                         on:change=move |event| settings.update(|settings| settings.shrink_large = event_target_checked(&event))/>
                     <span>"Shrink frames of more than 480 lines first"</span>
                 </label>
-                <p class="hint">"Decoded videos then fit on the disk, and no epoch decodes them again."</p>
+                <p class="hint">"More decoded videos then fit on the disk, and what is there is not decoded again."</p>
                 <label class="check">
                     <input type="checkbox" data-testid="horizontal-flip" prop:checked=Signal::derive(move || settings.with(|settings| settings.horizontal_flip))
                         on:change=move |event| settings.update(|settings| settings.horizontal_flip = event_target_checked(&event))/>
