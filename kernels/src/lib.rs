@@ -2,8 +2,7 @@
 //!
 //! Comes in and goes out: tensors on any of Burn's devices. A package of its own, so that it is optimised for speed while
 //! the engine is for size, and so that it builds in seconds. Knows nothing of models. Never keeps the scores of an attention
-//! for the backward pass: they take 112 MiB a clip and layer at 1568 tokens and 12 heads, and are computed anew there, some
-//! clips' at a time on a GPU.
+//! for the backward pass: they take 112 MiB a clip and layer at 1568 tokens and 12 heads, and are computed anew there.
 
 mod cpu;
 mod gpu;
@@ -15,11 +14,17 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::Tensor;
 
-/// Bytes of scores that a backward pass on a GPU writes at once, or one clip's: what every WebGPU device lets a kernel bind.
+/// Bytes of scores that a GPU writes at once where it writes any, or one clip's: what every WebGPU device lets a kernel bind.
 const SCORES: usize = 128 << 20;
 
-/// How many of a batch's clips a GPU does at once in an attention's backward pass, where each has so many scores.
-pub fn clips_at_once(batch: usize, scores: usize) -> usize {
+/// Scores of an attention that a GPU has in memory at once: none, but for heads whose width the kernels cannot do.
+pub fn scores_at_once(batch: usize, tokens: usize, heads: usize, head_width: usize) -> usize {
+    let of_clip = tokens.saturating_mul(tokens).saturating_mul(heads);
+    if gpu::fits(head_width) { 0 } else { of_clip.saturating_mul(clips_at_once(batch, of_clip)) }
+}
+
+/// How many of a batch's clips a GPU does at once, where each has so many scores that are written.
+fn clips_at_once(batch: usize, scores: usize) -> usize {
     (SCORES / scores.saturating_mul(4).max(1)).clamp(1, batch.max(1))
 }
 

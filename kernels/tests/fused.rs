@@ -55,11 +55,28 @@ fn assert_same<const D: usize, const N: usize>(
 #[test]
 fn fused_attention_is_the_plain_one_in_value_and_gradients() {
     for (batch, tokens, heads, head_width) in
-        [(1, 1, 1, 8), (2, 7, 3, 32), (3, 64, 2, 17), (2, 129, 4, 24), (1, 400, 1, 96)]
+        [(1, 1, 1, 8), (2, 7, 3, 32), (3, 64, 2, 17), (2, 129, 4, 24), (2, 65, 2, 36), (1, 70, 2, 64), (1, 400, 1, 96)]
     {
         let shape = [batch, tokens, heads * head_width];
         let what = format!("{batch} clips of {tokens} tokens, {heads} heads of {head_width}");
         assert_same(shape, |inputs| attention(inputs, heads), |inputs| plain(inputs, heads), &what);
+    }
+}
+
+/// e^score of none of them is a number that f32 has: too small for the keys that there are, too large for those behind them.
+#[test]
+fn scores_far_below_zero_are_weighed_as_any() {
+    let device = device().autodiff();
+    let inputs = || {
+        let query = Tensor::full([1, 9, 64], 5.0, &device);
+        let key = random([1, 9, 64], &device) * 0.01 - 5.0;
+        [query, key, random([1, 9, 64], &device)].map(Tensor::require_grad)
+    };
+    let inputs = inputs();
+    let gradients = |output: Tensor<3>| (output.clone() * output).sum().backward();
+    let [one, other] = [gradients(attention(inputs.clone(), 1)), gradients(plain(inputs.clone(), 1))];
+    for (input, name) in inputs.iter().zip(["query", "key", "value"]) {
+        assert_close(input.grad(&one).unwrap(), input.grad(&other).unwrap(), 5e-3, name);
     }
 }
 

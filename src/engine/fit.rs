@@ -1,9 +1,10 @@
 //! Whether a model fits on a device, before anything is loaded.
 //!
 //! Comes in: a configuration, what a step trains of how many clips, the device's limits. Goes out: a [`Fit`]. An estimate:
-//! what the backward pass reads of every layer, and on a GPU the attention scores of the one layer that it is at.
+//! what the backward pass reads of every layer, and on a GPU the attention scores of the one layer that it is at, where the
+//! heads are of a width that has some written.
 
-use cliptune_kernels::clips_at_once;
+use cliptune_kernels::scores_at_once;
 
 use crate::model::config::VideoMaeConfig;
 use crate::model::weights::names::expected;
@@ -32,8 +33,8 @@ pub enum Limits {
 struct Counts {
     parameters: u64,
     largest_weight: u64,
-    /// Attention scores of one layer and clip.
-    scores: u64,
+    tokens: usize,
+    heads: usize,
     /// The widest activation of one clip.
     widest: u64,
     /// Numbers that one layer keeps of one clip for its backward pass.
@@ -62,12 +63,12 @@ impl Counts {
         let shapes = expected(config);
         let count = |shape: &[usize]| shape.iter().fold(1u64, |product, &side| product.saturating_mul(side as u64));
         let (tokens, width) = (config.tokens() as u64, config.hidden_size as u64);
-        let (inner, heads) = (config.intermediate_size as u64, config.num_attention_heads as u64);
-        let scores = heads.saturating_mul(tokens).saturating_mul(tokens);
+        let inner = config.intermediate_size as u64;
         Self {
             parameters: shapes.iter().map(|(_, shape)| count(shape)).sum(),
             largest_weight: shapes.iter().map(|(_, shape)| count(shape)).max().unwrap_or(0),
-            scores,
+            tokens: config.tokens(),
+            heads: config.num_attention_heads.max(1),
             widest: tokens.saturating_mul(inner.max(width)),
             // In, norms, query, key, value, mixed, out and two residuals; and the feed-forward block before and after its
             // activation.
@@ -114,10 +115,9 @@ impl Counts {
         Vec::<Target>::from(lora.targets).into_iter().flat_map(matrices).collect()
     }
 
-    /// Scores that a GPU has at once in the backward pass of a batch. The CPU does some rows at a time.
+    /// Scores that a GPU has at once of a batch. The CPU does some rows at a time.
     fn scores_at_once(&self, batch: usize) -> u64 {
-        let scores = usize::try_from(self.scores).unwrap_or(usize::MAX);
-        self.scores.saturating_mul(clips_at_once(batch, scores) as u64)
+        scores_at_once(batch, self.tokens, self.heads, self.width as usize / self.heads) as u64
     }
 
     /// Numbers that are there in one layer's backward pass, and nowhere else: on a GPU the probabilities, their gradients
@@ -145,11 +145,10 @@ impl Counts {
         FLOAT.saturating_mul(weights.saturating_add(kept))
     }
 
-    /// In bytes; a forward pass writes no scores.
-    fn largest_buffer(&self, clips: usize, trains: bool) -> u64 {
-        let scores = if trains { self.scores_at_once(clips) } else { 0 };
+    /// In bytes.
+    fn largest_buffer(&self, clips: usize) -> u64 {
         let widest = self.widest.saturating_mul(clips as u64);
-        FLOAT.saturating_mul(self.largest_weight.max(scores).max(widest))
+        FLOAT.saturating_mul(self.largest_weight.max(self.scores_at_once(clips)).max(widest))
     }
 }
 
@@ -158,7 +157,7 @@ pub fn clips_at_a_time(config: &VideoMaeConfig, most: usize, limits: Limits) -> 
     let counts = Counts::of(config);
     let fits = |clips: usize| match limits {
         Limits::None => true,
-        Limits::Gpu { largest_buffer } => counts.largest_buffer(clips, false) <= largest_buffer,
+        Limits::Gpu { largest_buffer } => counts.largest_buffer(clips) <= largest_buffer,
         // Half of what there is: the clips that wait for the model need their room as well.
         Limits::Wasm => FLOAT.saturating_mul(counts.layer.saturating_mul(clips as u64)) <= CPU_BYTES / 2,
     };
@@ -189,16 +188,15 @@ pub fn estimate(config: &VideoMaeConfig, step: Option<StepLoad>, limits: Limits)
     let drops = config.hidden_dropout_prob != 0.0 || config.attention_probs_dropout_prob != 0.0;
     let recomputes = recomputes && learns && !drops;
     let training_bytes = counts.training_bytes(step, recomputes, limits);
-    let largest_buffer = |clips: usize| counts.largest_buffer(clips, trains && learns);
     let refusal = match limits {
-        Limits::Gpu { largest_buffer: most } if largest_buffer(1) > most => Some(format!(
+        Limits::Gpu { largest_buffer: most } if counts.largest_buffer(1) > most => Some(format!(
             "This model needs a buffer of {}, and this GPU allows {}. Choose a smaller model, or fewer or smaller frames.",
-            gigabytes(largest_buffer(1)),
+            gigabytes(counts.largest_buffer(1)),
             gigabytes(most)
         )),
-        Limits::Gpu { largest_buffer: most } if trains && largest_buffer(batch) > most => Some(format!(
+        Limits::Gpu { largest_buffer: most } if trains && counts.largest_buffer(batch) > most => Some(format!(
             "A batch of {batch} needs a buffer of {}, and this GPU allows {}. Choose a smaller batch.",
-            gigabytes(largest_buffer(batch)),
+            gigabytes(counts.largest_buffer(batch)),
             gigabytes(most)
         )),
         Limits::Wasm if inference_bytes > CPU_BYTES => Some(format!(
@@ -238,13 +236,15 @@ mod tests {
         assert_eq!(fit(ModelSize::Small).parameters, 22_033_936);
         assert_eq!(fit(ModelSize::Base).parameters, 86_534_800);
         let gpu = Limits::Gpu { largest_buffer: 1 << 30 };
-        let [cpu, gpu] = [Limits::None, gpu].map(|limits| estimate(&config(ModelSize::Base), clips(1), limits));
-        assert!(gpu.training_bytes < 4_000_000_000, "no layer's scores are kept");
-        assert_eq!(
-            gpu.training_bytes - cpu.training_bytes,
-            4 * 3 * 12 * 1568 * 1568,
-            "one layer's are there at a time"
-        );
+        let bytes = |heads| {
+            let base = VideoMaeConfig { num_attention_heads: heads, ..config(ModelSize::Base) };
+            [Limits::None, gpu].map(|limits| estimate(&base, clips(1), limits).training_bytes)
+        };
+        let [cpu, on_gpu] = bytes(12);
+        assert!(on_gpu < 4_000_000_000 && on_gpu == cpu, "no scores are written");
+        // Heads 128 wide.
+        let [cpu, on_gpu] = bytes(6);
+        assert_eq!(on_gpu - cpu, 4 * 3 * 6 * 1568 * 1568, "one layer's are there at a time");
     }
 
     #[test]

@@ -1,56 +1,39 @@
-//! softmax(Q K^T / sqrt(d)) V in one launch that writes no scores (FlashAttention, Dao et al. 2022, section 3.1), and what a
-//! backward pass does to scores.
-//!
-//! A thread answers one query of one head: it keeps the query and its output in registers, and goes through the keys and
-//! values, which its workgroup brings into shared memory a few at a time.
+//! An attention's forward pass: a thread answers one query of one head. It keeps the query and its output in registers, and
+//! goes through the keys and values, which its workgroup brings into shared memory a few at a time.
 
 use burn::backend::TensorMetadata;
 use burn::tensor::Shape;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_dtype;
 use burn_cubecl::tensor::CubeTensor;
-use cubecl::calculate_cube_count_elemwise;
 use cubecl::prelude::*;
 
-use super::owned;
-
-type Four = Vector<f32, Const<4>>;
+use super::{Four, SHARED, Sizes};
 
 /// Threads of a workgroup.
 const QUERIES: usize = 64;
 /// Keys whose scores a thread has at once.
 const STRIDE: usize = 8;
-/// What every WebGPU device has of workgroup memory, in bytes.
-const SHARED: usize = 16 << 10;
-/// Registers set a limit to a head's width.
-const WIDEST: usize = 96;
 
-/// Whether the kernel can do heads of this width.
-pub fn fits(head_width: usize) -> bool {
-    head_width > 0 && head_width.is_multiple_of(4) && head_width <= WIDEST
-}
-
-/// [B, N, H * d] three times -> [B, N, H * d], and ln of the sum of e^score of each query, [B, H, N].
-pub fn forward(inputs: [CubeTensor; 3], heads: usize) -> (CubeTensor, CubeTensor) {
+pub fn launch(inputs: [CubeTensor; 3], heads: usize) -> (CubeTensor, CubeTensor) {
     let [query, key, value] = inputs.map(into_contiguous);
-    let [batch, tokens, width] = query.shape().dims();
-    let head_width = width / heads;
+    let sizes = Sizes::of(&query, heads);
     let empty = |shape| empty_device_dtype(query.client.clone(), query.device.clone(), shape, query.dtype);
-    let (output, log_sums) = (empty(query.shape()), empty(Shape::new([batch, heads, tokens])));
+    let (output, log_sums) = (empty(query.shape()), empty(Shape::new([sizes.batch, heads, sizes.tokens])));
     // Of keys and of values.
-    let keys = (SHARED / (2 * 4 * head_width) / STRIDE).max(1) * STRIDE;
+    let keys = (SHARED / (2 * 4 * sizes.head_width) / STRIDE).max(1) * STRIDE;
     forward_kernel::launch(
         &query.client.clone(),
-        CubeCount::Static(tokens.div_ceil(QUERIES) as u32, heads as u32, batch as u32),
+        sizes.workgroups(QUERIES),
         CubeDim::new_1d(QUERIES as u32),
         query.into_tensor_arg(),
         key.into_tensor_arg(),
         value.into_tensor_arg(),
         output.clone().into_tensor_arg(),
         log_sums.clone().into_tensor_arg(),
-        tokens as u32,
-        (head_width as f32).sqrt().recip(),
-        head_width / 4,
+        sizes.tokens as u32,
+        sizes.scale(),
+        sizes.head_width / 4,
         keys,
     );
     (output, log_sums)
@@ -150,57 +133,5 @@ fn forward_kernel(
         }
         let place = CUBE_POS_Z as usize * CUBE_COUNT_Y as usize + CUBE_POS_Y as usize;
         log_sums[place * tokens + token] = largest + sum.ln();
-    }
-}
-
-/// Scores [B, H, N, N] -> probabilities, with the logarithms of the rows' sums [B, H, N]; in the same memory where nobody else
-/// reads it.
-pub fn probabilities(scores: CubeTensor, log_sums: CubeTensor) -> CubeTensor {
-    let (scores, log_sums) = (owned(scores), into_contiguous(log_sums));
-    let (client, shape) = (scores.client.clone(), scores.shape());
-    let count = shape.num_elements();
-    let dim = CubeDim::new(&client, count);
-    probabilities_kernel::launch(
-        &client,
-        calculate_cube_count_elemwise(&client, count, dim),
-        dim,
-        scores.clone().into_tensor_arg(),
-        log_sums.into_tensor_arg(),
-        shape[3] as u32,
-    );
-    scores
-}
-
-#[cube(launch)]
-fn probabilities_kernel(scores: &mut Tensor<f32>, log_sums: &Tensor<f32>, tokens: u32) {
-    if ABSOLUTE_POS < scores.len() {
-        scores[ABSOLUTE_POS] = (scores[ABSOLUTE_POS] - log_sums[ABSOLUTE_POS / tokens as usize]).exp();
-    }
-}
-
-/// Gradients of the probabilities -> of the scores, [B, H, N, N]: each row of them less `through` [B, H, N, 1], times the
-/// probabilities; in the same memory where nobody else reads it.
-pub fn slopes(gradients: CubeTensor, probabilities: CubeTensor, through: CubeTensor) -> CubeTensor {
-    let (gradients, [probabilities, through]) = (owned(gradients), [probabilities, through].map(into_contiguous));
-    let (client, shape) = (gradients.client.clone(), gradients.shape());
-    let count = shape.num_elements();
-    let dim = CubeDim::new(&client, count);
-    slopes_kernel::launch(
-        &client,
-        calculate_cube_count_elemwise(&client, count, dim),
-        dim,
-        gradients.clone().into_tensor_arg(),
-        probabilities.into_tensor_arg(),
-        through.into_tensor_arg(),
-        shape[3] as u32,
-    );
-    gradients
-}
-
-#[cube(launch)]
-fn slopes_kernel(gradients: &mut Tensor<f32>, probabilities: &Tensor<f32>, through: &Tensor<f32>, tokens: u32) {
-    if ABSOLUTE_POS < gradients.len() {
-        let slope = gradients[ABSOLUTE_POS] - through[ABSOLUTE_POS / tokens as usize];
-        gradients[ABSOLUTE_POS] = slope * probabilities[ABSOLUTE_POS];
     }
 }
