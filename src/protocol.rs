@@ -289,16 +289,19 @@ pub struct StepLoad {
     pub batch: usize,
     pub checkpointing: GradientCheckpointing,
     pub strategy: Strategy,
+    /// The layers' products in 16 bits.
+    pub fp16: bool,
 }
 
 impl StepLoad {
     pub fn of(settings: &TuneSettings) -> Self {
-        let TuneSettings { batch, strategy, .. } = *settings;
-        Self { batch, checkpointing: settings.optimization.gradient_checkpointing, strategy }
+        let TuneSettings { batch, strategy, optimization, .. } = *settings;
+        Self { batch, checkpointing: optimization.gradient_checkpointing, strategy, fp16: optimization.fp16 }
     }
 
     /// The least that training all of a model asks for.
-    pub const LEAST: Self = Self { batch: 1, checkpointing: GradientCheckpointing::Auto, strategy: Strategy::NoFreeze };
+    pub const LEAST: Self =
+        Self { batch: 1, checkpointing: GradientCheckpointing::Auto, strategy: Strategy::NoFreeze, fp16: false };
 }
 
 /// Whether a model fits on a device, estimated from its configuration and the device's limits.
@@ -346,6 +349,8 @@ pub struct DeviceReport {
     pub name: String,
     /// Why the CPU is used, where it is; a sentence.
     pub notice: Option<String>,
+    /// Whether it is a GPU that computes with 16 bits.
+    pub half: bool,
 }
 
 /// What the model makes of one file.

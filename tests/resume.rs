@@ -208,10 +208,18 @@ fn a_run_that_draws_all_that_it_can_at_random_goes_on_the_same() {
         warmup_steps: 2,
         max_steps: 7,
         gradient_checkpointing: GradientCheckpointing::Always,
+        fp16: false,
     };
     let selection = Selection { early_stopping_patience: 3, ..Selection::default() };
     let drawn = TuneSettings { regularisation, optimization, selection, batch: 2, accumulation: 2, ..settings() };
     assert_goes_on(&drawn, &[1, 4, 6], "drawn");
+}
+
+#[test]
+fn a_run_of_16_bits_goes_on_with_its_loss_as_scaled_as_before() {
+    let optimization = Optimization { fp16: true, ..Optimization::default() };
+    let halved = TuneSettings { optimization, epochs: 2, ..settings() };
+    assert_goes_on(&halved, &[1, 3], "16 bits");
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub struct Updated {
     pub second: Tensor<1>,
 }
 
-/// One step with the gradient [P] times `scale` [1]. Without autodiff.
+/// One step with the gradient [P] times `scale` [1]; a scale of 0 leaves all as it is, whatever the gradient. Without autodiff.
 pub fn update(before: Updated, gradient: Tensor<1>, scale: Tensor<1>, rates: Rates) -> Updated {
     let Updated { value, first, second } = before;
     let [value, first, second] = [value, first, second].map(Tensor::into_dispatch);

@@ -1,7 +1,7 @@
 //! Each fused operation against the same made of operations that Burn differentiates itself, on random inputs.
 
 use burn::tensor::activation::softmax;
-use burn::tensor::{Device, Distribution, Gradients, Tensor};
+use burn::tensor::{DType, Device, Distribution, FloatDType, Gradients, Tensor};
 
 use cliptune_kernels::squares::Squares;
 use cliptune_kernels::update::{Rates, Updated, update};
@@ -60,6 +60,35 @@ fn fused_attention_is_the_plain_one_in_value_and_gradients() {
         let shape = [batch, tokens, heads * head_width];
         let what = format!("{batch} clips of {tokens} tokens, {heads} heads of {head_width}");
         assert_same(shape, |inputs| attention(inputs, heads), |inputs| plain(inputs, heads), &what);
+    }
+}
+
+/// Numbers kept as f16 are computed with as f32: each result is as near as its inputs and itself can be rounded.
+#[test]
+fn operations_on_numbers_of_16_bits_are_those_on_32_rounded() {
+    let device = device().autodiff();
+    if !device.supports_dtype(DType::F16) {
+        eprintln!("This device has no f16.");
+        return;
+    }
+    for (tokens, heads, head_width) in [(70, 2, 64), (9, 3, 17), (33, 1, 36)] {
+        let shape = [2, tokens, heads * head_width];
+        // What f16 holds exactly.
+        let inputs = [0, 1, 2].map(|_| (random(shape, &device) * 64.0).round() / 64.0);
+        let weights = (random(shape, &device) * 64.0).round() / 64.0;
+        let compute = |dtype: FloatDType| {
+            let inputs = inputs.clone().map(Tensor::require_grad);
+            let [query, key, value] = inputs.clone().map(|input| input.cast(dtype));
+            let output = gelu(attention([query, key, value], heads));
+            assert_eq!(output.dtype(), DType::from(dtype));
+            let gradients = (output.clone().cast(FloatDType::F32) * weights.clone()).sum().backward();
+            (output.cast(FloatDType::F32), inputs.map(|input| input.grad(&gradients).unwrap()))
+        };
+        let [(full, of_full), (half, of_half)] = [FloatDType::F32, FloatDType::F16].map(compute);
+        assert_close(half, full, 4e-3, "the output");
+        for (half, full) in of_half.into_iter().zip(of_full) {
+            assert_close(half, full, 2e-2, "a gradient");
+        }
     }
 }
 

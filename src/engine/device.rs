@@ -3,7 +3,7 @@
 //! Comes in: what the user asked for. Goes out: a Burn device, what to say about it, and what it can hold. A software WebGPU adapter is
 //! many times slower than the CPU backend, so it is used only when the user asks for the GPU by name.
 
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
 
 use super::fit::Limits;
 use crate::protocol::{DeviceChoice, DeviceReport};
@@ -35,7 +35,8 @@ pub async fn choose(choice: DeviceChoice) -> Result<(Device, DeviceReport, Limit
         )))),
         (Ok(adapter), choice) => match platform::initialise().await {
             Ok(device) => {
-                let report = DeviceReport { device: DeviceChoice::Gpu, name: adapter.name, notice: None };
+                let half = device.supports_dtype(DType::F16);
+                let report = DeviceReport { device: DeviceChoice::Gpu, name: adapter.name, notice: None, half };
                 Ok((device, report, adapter.limits))
             }
             Err(reason) if choice == DeviceChoice::Gpu => Err(DeviceError::NoGpu(reason)),
@@ -47,7 +48,7 @@ pub async fn choose(choice: DeviceChoice) -> Result<(Device, DeviceReport, Limit
 }
 
 fn cpu(notice: Option<String>) -> (Device, DeviceReport, Limits) {
-    let report = DeviceReport { device: DeviceChoice::Cpu, name: "CPU".into(), notice };
+    let report = DeviceReport { device: DeviceChoice::Cpu, name: "CPU".into(), notice, half: false };
     let limits = if cfg!(target_family = "wasm") { Limits::Wasm } else { Limits::None };
     (Device::flex(), report, limits)
 }

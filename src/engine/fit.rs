@@ -12,6 +12,8 @@ use crate::protocol::{Fit, StepLoad};
 use crate::train::settings::{GradientCheckpointing, Lora, Strategy, Target};
 
 const FLOAT: u64 = 4;
+/// Of a number of 16 bits.
+const HALF: u64 = 2;
 /// What wasm can address, less what the program itself and the clips need.
 const CPU_BYTES: u64 = 3 << 30;
 /// What a training step takes of a GPU before its layers are computed twice instead: a GPU of which a browser tells no size
@@ -39,6 +41,8 @@ struct Counts {
     widest: u64,
     /// Numbers that one layer keeps of one clip for its backward pass.
     layer: u64,
+    /// Of these, what stays in 32 bits where the layer computes with 16: what goes in, and what attention is added to.
+    full: u64,
     /// Of these, what goes into the layer.
     input: u64,
     layers: u64,
@@ -73,6 +77,7 @@ impl Counts {
             // In, norms, query, key, value, mixed, out and two residuals; and the feed-forward block before and after its
             // activation.
             layer: tokens.saturating_mul(9 * width + 3 * inner),
+            full: tokens.saturating_mul(2 * width),
             input: tokens.saturating_mul(width),
             layers: config.num_hidden_layers as u64,
             width,
@@ -120,6 +125,12 @@ impl Counts {
         scores_at_once(batch, self.tokens, self.heads, self.width as usize / self.heads) as u64
     }
 
+    /// Bytes that one layer keeps of one clip.
+    fn layer_bytes(&self, fp16: bool) -> u64 {
+        let halved = if fp16 { self.layer.saturating_sub(self.full) } else { 0 };
+        HALF.saturating_mul(halved).saturating_add(FLOAT.saturating_mul(self.layer.saturating_sub(halved)))
+    }
+
     /// Numbers that are there in one layer's backward pass, and nowhere else: on a GPU the probabilities, their gradients
     /// and what one of them is copied into.
     fn passing(&self, batch: usize, limits: Limits) -> u64 {
@@ -133,16 +144,19 @@ impl Counts {
     /// kept of each clip.
     fn training_bytes(&self, step: StepLoad, recomputes: bool, limits: Limits) -> u64 {
         let Trained { parameters, merged, layers } = self.trained(step.strategy);
+        let layer = self.layer_bytes(step.fp16);
         let kept = match (layers, recomputes) {
             // One layer after another, and none of them again.
-            (false, _) => self.layer,
-            (true, true) => self.input.saturating_mul(self.layers).saturating_add(self.layer),
-            (true, false) => self.layer.saturating_mul(self.layers),
+            (false, _) => layer,
+            (true, true) => FLOAT.saturating_mul(self.input).saturating_mul(self.layers).saturating_add(layer),
+            (true, false) => layer.saturating_mul(self.layers),
         };
         let passing = if layers { self.passing(step.batch, limits) } else { 0 };
-        let kept = kept.saturating_mul(step.batch as u64).saturating_add(passing);
         let weights = self.parameters.saturating_add(merged).saturating_add(parameters.saturating_mul(3));
-        FLOAT.saturating_mul(weights.saturating_add(kept))
+        // Of each weight a copy in 16 bits.
+        let copies = if step.fp16 && layers && !recomputes { HALF.saturating_mul(self.parameters) } else { 0 };
+        let numbers = FLOAT.saturating_mul(weights.saturating_add(passing));
+        numbers.saturating_add(copies).saturating_add(kept.saturating_mul(step.batch as u64))
     }
 
     /// In bytes.
@@ -168,7 +182,7 @@ pub fn clips_at_a_time(config: &VideoMaeConfig, most: usize, limits: Limits) -> 
 /// where a step is given.
 pub fn estimate(config: &VideoMaeConfig, step: Option<StepLoad>, limits: Limits) -> Fit {
     let (trains, step) = (step.is_some(), step.unwrap_or(StepLoad::LEAST));
-    let StepLoad { batch, checkpointing, strategy } = step;
+    let StepLoad { batch, checkpointing, strategy, .. } = step;
     let counts = Counts::of(config);
     let Counts { parameters, layer, .. } = counts;
     let inference_bytes = FLOAT.saturating_mul(parameters.saturating_add(layer));
@@ -288,10 +302,21 @@ mod tests {
     }
 
     #[test]
+    fn layers_of_16_bits_keep_little_more_than_half() {
+        let bytes = |batch, fp16| {
+            let step = StepLoad { batch, fp16, checkpointing: GradientCheckpointing::Never, ..StepLoad::LEAST };
+            estimate(&config(ModelSize::Base), Some(step), Limits::None).training_bytes
+        };
+        let [full, half] = [false, true].map(|fp16| bytes(9, fp16) - bytes(1, fp16));
+        // 9 * 768 + 3 * 3072 numbers a token, of which 2 * 768 stay as they are.
+        assert_eq!(full / 4 * 2 + 8 * 12 * 1568 * 2 * 768 * 2, half);
+    }
+
+    #[test]
     fn what_is_frozen_takes_no_memory_for_learning() {
         let base = config(ModelSize::Base);
         let bytes = |strategy, checkpointing| {
-            let step = StepLoad { batch: 1, checkpointing, strategy };
+            let step = StepLoad { batch: 1, checkpointing, strategy, fp16: false };
             estimate(&base, Some(step), Limits::None).training_bytes
         };
         let [all, late, head, adapters] =

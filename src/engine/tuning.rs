@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use burn::module::{Module, ParamId};
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
 
 use super::brake::Brake;
 use super::clock::{self, Breath};
@@ -53,6 +53,11 @@ pub enum JobError {
         "This run cannot go on with this folder: {0}. Choose the folder that the run began with, or fine-tune from the checkpoint."
     )]
     OtherData(String),
+    #[error(
+        "These settings ask for products in 16 bits, which this device does not compute with. Turn \"Products in 16 bits\" \
+         off under \"More settings\"."
+    )]
+    NoHalf,
     #[error("{0}")]
     Open(#[from] OpenError),
     #[error("{0}")]
@@ -205,6 +210,11 @@ async fn go<Store: CheckpointStore>(
 ) -> Result<String, JobError> {
     let LoadedModel { model, config, normalisation, shape, clip_seconds } = loaded;
     let settings = record.settings.clone();
+    // In a browser the CPU would be many times slower with them.
+    let is_able = place.limits != Limits::Wasm && place.device.supports_dtype(DType::F16);
+    if settings.optimization.fp16 && !is_able {
+        return Err(JobError::NoHalf);
+    }
     let classes = record.data.classes.clone();
     let plain = place.device.clone().without_autodiff();
     let mut keeper = Keeper {

@@ -117,6 +117,7 @@ fn unusual(settings: &TuneSettings) -> Vec<(&'static str, String)> {
         ("strategy", strategy),
         ("most steps", count(optimization.max_steps)),
         ("layer decay", number(optimization.layer_decay, 1.0)),
+        ("mixed precision", optimization.fp16.then(|| "fp16".to_string())),
         ("label smoothing", number(regularisation.label_smoothing_factor, 0.0)),
         ("class weights", (regularisation.class_weights == ClassWeights::Balanced).then(|| "balanced".to_string())),
         ("dropout before the head", number(regularisation.fc_drop_rate, 0.0)),

@@ -45,7 +45,7 @@ NOT_FOLLOWED = {
     "adam_beta1": 0.9, "adam_beta2": 0.999, "adam_epsilon": 1e-8, "layer_decay": 1.0, "lr_scheduler_type": "linear",
     "warmup_steps": 0, "max_steps": 0, "label_smoothing_factor": 0.0, "class_weights": "uniform", "fc_drop_rate": 0.0,
     "drop_path": 0.0, "mixup": 0.0, "cutmix": 0.0, "metric_for_best_model": "accuracy", "early_stopping_patience": 0,
-    "strategy": "no_freeze", "token_keep": 1.0, "eval_strategy": "epoch",
+    "strategy": "no_freeze", "token_keep": 1.0, "eval_strategy": "epoch", "fp16": False,
 }
 # The short sides to which the Hugging Face guide scales training frames for pictures of 224.
 GUIDE_SHORT_SIDES, GUIDE_SIDE = (256, 320), 224

@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor, activation::softmax};
 use cliptune_kernels as kernels;
 
 use super::config::VideoMaeConfig;
+use super::projection::project;
 
 /// `VideoMAESelfAttention` and its output projection. The key has no bias: it cannot change a softmax.
 #[derive(Module, Debug)]
@@ -42,25 +43,25 @@ impl Attention {
             true => self.dropped(tokens),
             false => {
                 let [query, key, value] =
-                    [&self.query, &self.key, &self.value].map(|layer| layer.forward(tokens.clone()));
+                    [&self.query, &self.key, &self.value].map(|layer| project(layer, tokens.clone()));
                 kernels::attention([query, key, value], self.heads)
             }
         };
-        self.output_dropout.forward(self.output.forward(context))
+        self.output_dropout.forward(project(&self.output, context))
     }
 
     /// Before the output projection, with some of the probabilities dropped, which no single operation does.
     fn dropped(&self, tokens: Tensor<3>) -> Tensor<3> {
         let probabilities = self.probability_dropout.forward(self.probabilities(tokens.clone()));
-        let value = self.split(self.value.forward(tokens.clone()));
+        let value = self.split(project(&self.value, tokens.clone()));
         probabilities.matmul(value).swap_dims(1, 2).reshape(tokens.dims())
     }
 
     /// How much each token looks at each other: [B, N, D] -> [B, heads, N, N], each row summing to 1.
     pub fn probabilities(&self, tokens: Tensor<3>) -> Tensor<4> {
         let head_width = tokens.dims()[2] / self.heads;
-        let query = self.split(self.query.forward(tokens.clone()));
-        let key = self.split(self.key.forward(tokens));
+        let query = self.split(project(&self.query, tokens.clone()));
+        let key = self.split(project(&self.key, tokens));
         softmax(query.matmul(key.transpose()) / (head_width as f32).sqrt(), 3)
     }
 

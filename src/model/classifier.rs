@@ -58,6 +58,12 @@ impl VideoMae {
         LinearConfig::new(config.hidden_size, config.id2label.len().max(1)).init(device)
     }
 
+    /// Its layers' products in 16 bits, or in 32 (mixed precision; Micikevicius et al., 2018). The weights stay in 32.
+    pub fn in_half(self, half: bool) -> Self {
+        let layers = self.layers.into_iter().map(|layer| layer.in_half(half)).collect();
+        Self { layers, ..self }
+    }
+
     /// [B, T, C, H, W] -> [B, K].
     pub fn forward(&self, pixel_values: Tensor<5>) -> Tensor<2> {
         self.forward_dropping(pixel_values, None)

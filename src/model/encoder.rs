@@ -4,12 +4,13 @@
 
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, FloatDType, Tensor, activation};
 use cliptune_kernels as kernels;
 
 use super::attention::Attention;
 use super::config::{Activation, VideoMaeConfig};
 use super::norm::LayerNorm;
+use super::projection::project;
 
 /// `VideoMAELayer`.
 #[derive(Module, Debug)]
@@ -24,6 +25,9 @@ pub struct EncoderLayer {
     dropout: Dropout,
     #[module(skip)]
     activation: Activation,
+    /// What attention and the feed-forward block compute with; norms and what is added up stay in 32 bits.
+    #[module(skip)]
+    precision: FloatDType,
 }
 
 impl EncoderLayer {
@@ -37,7 +41,13 @@ impl EncoderLayer {
             output: LinearConfig::new(config.intermediate_size, config.hidden_size).init(device),
             dropout: DropoutConfig::new(config.hidden_dropout_prob).init(),
             activation: config.hidden_act,
+            precision: FloatDType::F32,
         }
+    }
+
+    /// Computes with 16 bits, or with 32; its weights stay as they are.
+    pub fn in_half(self, half: bool) -> Self {
+        Self { precision: if half { FloatDType::F16 } else { FloatDType::F32 }, ..self }
     }
 
     /// [B, N, D] -> [B, N, D].
@@ -47,18 +57,20 @@ impl EncoderLayer {
 
     /// As a training step does it: attention and the feed-forward block each times what is `kept` of them, [B, 1, 1].
     pub fn forward_kept(&self, tokens: Tensor<3>, kept: Option<&[Tensor<3>; 2]>) -> Tensor<3> {
-        let attention = self.attention.forward(self.norm_before.forward(tokens.clone()));
+        let before = self.norm_before.forward(tokens.clone()).cast(self.precision);
+        let attention = self.attention.forward(before).cast(FloatDType::F32);
         let attended = match kept {
             Some([kept, _]) => attention * kept.clone() + tokens,
             None => attention + tokens,
         };
-        let widened = self.intermediate.forward(self.norm_after.forward(attended.clone()));
+        let after = self.norm_after.forward(attended.clone()).cast(self.precision);
+        let widened = project(&self.intermediate, after);
         let activated = match self.activation {
             Activation::Gelu => kernels::gelu(widened),
             Activation::GeluTanh => activation::gelu_approximate(widened),
             Activation::Relu => activation::relu(widened),
         };
-        let output = self.dropout.forward(self.output.forward(activated));
+        let output = self.dropout.forward(project(&self.output, activated)).cast(FloatDType::F32);
         match kept {
             Some([_, kept]) => output * kept.clone() + attended,
             None => output + attended,

@@ -23,6 +23,8 @@ pub mod norm;
 #[cfg(feature = "engine")]
 pub mod pretraining;
 #[cfg(feature = "engine")]
+mod projection;
+#[cfg(feature = "engine")]
 pub mod read_back;
 #[cfg(feature = "engine")]
 pub mod rollout;

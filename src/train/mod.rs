@@ -19,6 +19,8 @@ pub mod kept_features;
 #[cfg(feature = "engine")]
 pub mod lora;
 #[cfg(feature = "engine")]
+pub mod loss_scale;
+#[cfg(feature = "engine")]
 pub mod mixing;
 #[cfg(feature = "engine")]
 pub mod objective;

@@ -10,13 +10,15 @@ use burn::tensor::{Gradients, Tensor};
 use cliptune_kernels::squares::Squares;
 use cliptune_kernels::update::{Rates, Updated, update};
 
+use super::loss_scale::LossScale;
+
 /// Gradients by parameter, flattened and without autodiff.
 #[derive(Default)]
 pub struct GradientSum {
     gradients: HashMap<ParamId, Tensor<1>>,
     /// In the order of the model's fields, so that sums come out the same from run to run.
     order: Vec<ParamId>,
-    /// What a step multiplies them by, [1].
+    /// What a step multiplies them by, [1]; 0 leaves it out.
     scale: Option<Tensor<1>>,
 }
 
@@ -34,13 +36,25 @@ impl GradientSum {
     /// A step is to scale all gradients down to the global norm `maximum` (0: leaves them) as `clip_grad_norm_` does.
     /// Goes out: the norm before, [1]; none where there are no gradients.
     pub fn clip(&mut self, maximum: f64) -> Option<Tensor<1>> {
+        self.clip_scaled(maximum, None)
+    }
+
+    /// The same for gradients of a loss that was scaled, which a step is to undo. The norm is 0 where they are too large for
+    /// 16 bits, and the step leaves all parameters as they are.
+    pub fn clip_scaled(&mut self, maximum: f64, loss_scale: Option<&mut LossScale>) -> Option<Tensor<1>> {
         let gradients = || self.order.iter().filter_map(|id| self.gradients.get(id));
         let mut squares = Squares::of(self.order.len(), &gradients().next()?.device());
         gradients().for_each(|gradient| squares.add(gradient.clone()));
         let norm = squares.sum().sqrt();
-        if maximum > 0.0 {
-            self.scale = Some((norm.clone() + 1e-6).recip().mul_scalar(maximum).clamp_max(1.0));
-        }
+        let (norm, undone) = match loss_scale.map(|scale| scale.undo(norm.clone())) {
+            Some([norm, undone]) => (norm, Some(undone)),
+            None => (norm, None),
+        };
+        let clipped = (maximum > 0.0).then(|| (norm.clone() + 1e-6).recip().mul_scalar(maximum).clamp_max(1.0));
+        self.scale = match (clipped, undone) {
+            (Some(clipped), Some(undone)) => Some(clipped * undone),
+            (clipped, undone) => clipped.or(undone),
+        };
         Some(norm)
     }
 }

@@ -94,6 +94,9 @@ pub struct Progress {
     /// Optimizer steps that were done at the last evaluation that the settings ask for.
     #[serde(default)]
     pub evaluated: usize,
+    /// What the loss is multiplied by, where layers compute with 16 bits.
+    #[serde(default)]
+    pub loss_scale: Option<f32>,
 }
 
 impl Progress {

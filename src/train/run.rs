@@ -13,20 +13,21 @@ use std::collections::{BTreeSet, VecDeque};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use futures_channel::mpsc;
-use futures_util::FutureExt;
 use futures_util::future::{self, Either};
+use futures_util::{FutureExt, TryFutureExt};
 use judging::early_end;
 pub use observer::{Best, Moment, Observer, Occasion, Resumption, TuneError};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use replace_with::replace_with_or_abort;
-use underway::Underway;
+use underway::{Numbers, Underway};
 
 use super::evaluate::{count_right, evaluate, read, upload};
 use super::features::{self, Features, Saving};
 use super::feed::{BATCHES_AHEAD, Batch, ClipSource, Example, feed, gather, shuffle};
 use super::kept_features::KeptFeatures;
+use super::loss_scale::LossScale;
 use super::mixing::Mix;
 use super::objective::Objective;
 use super::optimizer::{AdamW, GradientSum};
@@ -97,6 +98,9 @@ pub async fn tune<S: ClipSource, O: Observer>(
 
     let fresh = Resumption { progress: Progress::default(), optimizer: AdamW::new(settings.weight_decay), best: None };
     let Resumption { progress, optimizer, best } = resumption.unwrap_or(fresh);
+    let fp16 = settings.optimization.fp16;
+    let model = model.in_half(fp16);
+    let best = best.map(|best| Best { model: best.model.in_half(fp16), ..best });
     let mut trainer = Trainer {
         optimizer: as_set(optimizer, settings, &model, &progress),
         schedule: Schedule::of(settings, total_steps),
@@ -110,6 +114,8 @@ pub async fn tune<S: ClipSource, O: Observer>(
         repeating: BTreeSet::new(),
         saving: Saving::default(),
         underway: VecDeque::new(),
+        left_out: 0,
+        loss_scale: fp16.then(|| LossScale::new(progress.loss_scale, run.device)),
         run: &run,
     };
     let first = if progress.drawn > 0 { progress.epoch } else { progress.epoch + 1 };
@@ -231,6 +237,10 @@ struct Trainer<'a, S> {
     saving: Saving,
     /// Oldest first.
     underway: VecDeque<Underway>,
+    /// Steps in a row whose gradients were too large for 16 bits.
+    left_out: usize,
+    /// Where the layers compute with 16 bits.
+    loss_scale: Option<LossScale>,
     run: &'a Run<'a, S>,
 }
 
@@ -328,7 +338,10 @@ impl<S: ClipSource> Trainer<'_, S> {
         let mix = Mix::draw(&self.run.settings.regularisation, [height, width], random);
         let dropping = Dropping::draw(rates, self.model.sizes(labels.len()), random, device);
         let dropping = dropping.as_ref();
-        let loss = |logits| self.objective.loss(logits, &labels, mix.as_ref(), device);
+        let loss = |logits| {
+            let loss = self.objective.loss(logits, &labels, mix.as_ref(), device);
+            self.loss_scale.iter().fold(loss, |loss, scale| scale.raise(loss))
+        };
         let mut learn = |logits: Tensor<2>| {
             let loss = loss(logits.clone());
             gradients.add(&self.model, &mut loss.backward(), share);
@@ -349,6 +362,7 @@ impl<S: ClipSource> Trainer<'_, S> {
         };
         // Of two labels the one that weighs more.
         let seen = if mix.as_ref().is_some_and(|mix| mix.share() < 0.5) { seen.flip([0]) } else { seen };
+        let loss = self.loss_scale.iter().fold(loss, |loss, scale| scale.lower(loss));
         [loss, count_right(logits, seen.without_autodiff())]
     }
 
@@ -380,13 +394,27 @@ impl<S: ClipSource> Trainer<'_, S> {
             });
         }
         let learning_rate = self.schedule.learning_rate(self.progress.step);
-        let norm = gradients.clip(settings.max_grad_norm);
+        let norm = gradients.clip_scaled(settings.max_grad_norm, self.loss_scale.as_mut());
         let (Some(sums), Some(norm)) = (sums, norm) else { return Err(TuneError::NothingDecoded) };
         // Without a copy, the weights change where they are.
         replace_with_or_abort(&mut self.model, |model| self.optimizer.step(model, gradients, learning_rate));
         self.progress.step += 1;
 
-        let mut numbers = read(Tensor::cat(vec![sums, norm], 0)).boxed_local();
+        let scale = self.loss_scale.as_ref().map(LossScale::current);
+        let told = Tensor::cat([sums, norm].into_iter().chain(scale.clone()).collect(), 0);
+        let mut numbers = match scale {
+            Some(_) => read(told)
+                .map_ok(|[loss, right, gradient_norm, scale]| Numbers {
+                    loss,
+                    right,
+                    gradient_norm,
+                    loss_scale: Some(scale),
+                })
+                .boxed_local(),
+            None => read(told)
+                .map_ok(|[loss, right, gradient_norm]| Numbers { loss, right, gradient_norm, loss_scale: None })
+                .boxed_local(),
+        };
         // Asked for now, behind this step's work and before the next one's.
         if let Some(there) = (&mut numbers).now_or_never() {
             numbers = future::ready(there).boxed_local();

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use super::components::choice::Choice;
 use super::components::field::NumberField;
+use super::engine_link::EngineStatus;
 use super::state::AppState;
 use super::tune_settings::{decimal, whole};
 use crate::train::settings::{
@@ -37,6 +38,9 @@ pub fn ExpertSettings() -> impl IntoView {
     let name = move |read: fn(&TuneSettings) -> &'static str| {
         Signal::derive(move || settings.with(|settings| read(settings).to_string()))
     };
+    let fp16 = Memo::new(move |_| settings.with(|settings| settings.optimization.fp16));
+    let status = AppState::get().engine.status;
+    let half = Memo::new(move |_| matches!(status.get(), EngineStatus::Ready(report) if report.half));
     view! {
         <h3>"Optimizer and schedule"</h3>
         <div class="fields">
@@ -69,6 +73,15 @@ pub fn ExpertSettings() -> impl IntoView {
                     settings.optimization.gradient_checkpointing = GradientCheckpointing::from_name(&chosen).unwrap_or_default();
                 })/>
         </div>
+        <label class="check">
+            <input type="checkbox" data-testid="fp16" prop:checked=fp16 disabled=move || !half.get() && !fp16.get()
+                on:change=move |event| settings.update(|settings| settings.optimization.fp16 = event_target_checked(&event))/>
+            <span>"Products in 16 bits"</span>
+        </label>
+        <p class="hint">{move || match half.get() {
+            true => "Half the memory for what each layer computes, and quicker on many GPUs; fp16 of the Trainer.",
+            false => "Only a GPU that computes with 16 bits can; this device is none.",
+        }}</p>
         <h3>"Against learning by heart"</h3>
         <div class="fields">
             <NumberField name="label_smoothing_factor" label="Label smoothing" hint="0 is off, 0.1 is usual."

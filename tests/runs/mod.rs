@@ -92,6 +92,14 @@ pub fn resume(id: &str, data: &Imported, store: &DirectoryStore, stop: impl Fn(&
     watch(data, store, stop, async |place, report| tuning::resume(id, place, report).await)
 }
 
+/// The CPU; the GPU that the driver offers where CLIPTUNE_DEVICE says `gpu`.
+fn device() -> Device {
+    match std::env::var("CLIPTUNE_DEVICE").as_deref() {
+        Ok("gpu") => Device::wgpu(Default::default()),
+        _ => Device::flex(),
+    }
+}
+
 fn watch(
     data: &Imported,
     store: &DirectoryStore,
@@ -100,7 +108,7 @@ fn watch(
 ) -> Told {
     let brake = Rc::new(Brake::default());
     let Imported { folder, kept_clips } = data;
-    let (device, limits) = (&Device::flex(), Limits::None);
+    let (device, limits) = (&device(), Limits::None);
     let place = Workplace { folder, store, device, limits, kept_clips, brake: brake.clone() };
     let mut events = Vec::new();
     let mut report = |event: TuneEvent| {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
-use burn::tensor::TensorData;
+use burn::tensor::{DType, FloatDType, TensorData};
 
 use super::{Forward, Fused, Kernels, Normed};
 use crate::update::Rates;
@@ -49,38 +49,43 @@ impl Kernels for Flex {
     type Statistics = Arc<Vec<[f32; 2]>>;
 
     fn attention_forward(inputs: [FloatTensor<Self>; 3], heads: usize) -> (FloatTensor<Self>, Self::Kept) {
-        let sizes = sizes(&inputs[0], heads);
-        let inputs = inputs.map(|input| input.to_contiguous());
+        let (sizes, kept_as) = (sizes(&inputs[0], heads), inputs[0].dtype());
+        let inputs = inputs.map(in_full);
         let mut output = vec![0.0; sizes.batch * sizes.tokens * heads * sizes.head_width];
         let mut log_sums = vec![0.0; sizes.batch * heads * sizes.tokens];
         attention::forward(sizes, inputs.each_ref().map(numbers), &mut output, &mut log_sums);
-        (like(&inputs[0], output), log_sums.into())
+        (as_kept(like(&inputs[0], output), kept_as), log_sums.into())
     }
 
     fn attention_gradient(forward: Forward<Self>, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 3] {
         let sizes = sizes(&gradient, forward.heads);
-        let [query, key, value] = &forward.inputs.map(|input| input.to_contiguous());
-        let gradient = gradient.to_contiguous();
+        let kept_as = gradient.dtype();
+        let [query, key, value] = &forward.inputs.map(in_full);
+        let [output, gradient] = [forward.output, gradient].map(in_full);
         let kept = attention::Kept {
             query: numbers(query),
             key: numbers(key),
             value: numbers(value),
-            output: numbers(&forward.output),
+            output: numbers(&output),
             log_sums: &forward.kept,
         };
-        attention::backward(sizes, &kept, numbers(&gradient)).map(|found| like(query, found))
+        attention::backward(sizes, &kept, numbers(&gradient)).map(|found| as_kept(like(query, found), kept_as))
     }
 
     fn gelu_forward(input: FloatTensor<Self>) -> FloatTensor<Self> {
-        let mut values = numbers(&input.to_contiguous()).to_vec();
+        let kept_as = input.dtype();
+        let input = in_full(input);
+        let mut values = numbers(&input).to_vec();
         gelu::forward(&mut values);
-        like(&input, values)
+        as_kept(like(&input, values), kept_as)
     }
 
     fn gelu_gradient(input: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {
-        let mut gradients = numbers(&gradient.to_contiguous()).to_vec();
-        gelu::backward(numbers(&input.to_contiguous()), &mut gradients);
-        like(&input, gradients)
+        let kept_as = input.dtype();
+        let [input, gradient] = [input, gradient].map(in_full);
+        let mut gradients = numbers(&gradient).to_vec();
+        gelu::backward(numbers(&input), &mut gradients);
+        as_kept(like(&input, gradients), kept_as)
     }
 
     fn layer_norm_forward(
@@ -121,6 +126,9 @@ pub fn update(
         &mut tensor.storage_mut::<f32>()[start..start + count]
     });
     let scale = numbers(&scale.to_contiguous()).first().copied().unwrap_or(1.0);
+    if scale == 0.0 {
+        return changed;
+    }
     update::update(value, [first, second], numbers(&gradient.to_contiguous()), scale, rates);
     changed
 }
@@ -140,7 +148,17 @@ fn sizes(query: &FloatTensor<Flex>, heads: usize) -> attention::Sizes {
     attention::Sizes { batch, tokens, heads, head_width: width / heads }
 }
 
-/// A contiguous tensor's numbers; Cliptune computes in f32 alone.
+/// Contiguous, in f32, which is what is computed with.
+fn in_full(tensor: FloatTensor<Flex>) -> FloatTensor<Flex> {
+    Flex::float_cast(tensor, FloatDType::F32).to_contiguous()
+}
+
+/// As the inputs were kept, in f16 perhaps.
+fn as_kept(tensor: FloatTensor<Flex>, kept_as: DType) -> FloatTensor<Flex> {
+    Flex::float_cast(tensor, kept_as.into())
+}
+
+/// A contiguous tensor's numbers, in f32.
 fn numbers(tensor: &FloatTensor<Flex>) -> &[f32] {
     let start = tensor.layout().start_offset();
     &tensor.storage::<f32>()[start..start + tensor.layout().num_elements()]

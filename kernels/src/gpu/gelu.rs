@@ -5,7 +5,10 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_dtype;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::calculate_cube_count_elemwise;
+use cubecl::ir::ElemType;
 use cubecl::prelude::*;
+
+use super::element;
 
 #[cube]
 fn phi(x: f32) -> f32 {
@@ -13,20 +16,25 @@ fn phi(x: f32) -> f32 {
 }
 
 #[cube(launch)]
-fn forward_kernel(input: &Tensor<f32>, output: &mut Tensor<f32>) {
+fn forward_kernel<F: Float>(input: &Tensor<F>, output: &mut Tensor<F>, #[define(F)] _element: ElemType) {
     if ABSOLUTE_POS < output.len() {
-        let x = input[ABSOLUTE_POS];
-        output[ABSOLUTE_POS] = x * phi(x);
+        let x = f32::cast_from(input[ABSOLUTE_POS]);
+        output[ABSOLUTE_POS] = F::cast_from(x * phi(x));
     }
 }
 
 #[cube(launch)]
-fn backward_kernel(input: &Tensor<f32>, gradient: &Tensor<f32>, output: &mut Tensor<f32>) {
+fn backward_kernel<F: Float>(
+    input: &Tensor<F>,
+    gradient: &Tensor<F>,
+    output: &mut Tensor<F>,
+    #[define(F)] _element: ElemType,
+) {
     if ABSOLUTE_POS < output.len() {
-        let x = input[ABSOLUTE_POS];
+        let x = f32::cast_from(input[ABSOLUTE_POS]);
         // 1 / sqrt(2 pi).
         let density = 0.398_942_3f32 * (-0.5f32 * x * x).exp();
-        output[ABSOLUTE_POS] = gradient[ABSOLUTE_POS] * (phi(x) + x * density);
+        output[ABSOLUTE_POS] = F::cast_from(f32::cast_from(gradient[ABSOLUTE_POS]) * (phi(x) + x * density));
     }
 }
 
@@ -41,12 +49,14 @@ fn like(tensor: &CubeTensor) -> (CubeTensor, CubeCount, CubeDim) {
 pub fn forward(input: CubeTensor) -> CubeTensor {
     let input = into_contiguous(input);
     let (output, count, dim) = like(&input);
+    let element = element(&input);
     forward_kernel::launch(
         &input.client.clone(),
         count,
         dim,
         input.into_tensor_arg(),
         output.clone().into_tensor_arg(),
+        element,
     );
     output
 }
@@ -54,6 +64,7 @@ pub fn forward(input: CubeTensor) -> CubeTensor {
 pub fn backward(input: CubeTensor, gradient: CubeTensor) -> CubeTensor {
     let [input, gradient] = [input, gradient].map(into_contiguous);
     let (output, count, dim) = like(&input);
+    let element = element(&input);
     backward_kernel::launch(
         &input.client.clone(),
         count,
@@ -61,6 +72,7 @@ pub fn backward(input: CubeTensor, gradient: CubeTensor) -> CubeTensor {
         input.into_tensor_arg(),
         gradient.into_tensor_arg(),
         output.clone().into_tensor_arg(),
+        element,
     );
     output
 }

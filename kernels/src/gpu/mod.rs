@@ -9,8 +9,10 @@ mod update;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Cube, TensorMetadata};
+use burn::tensor::DType;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
+use cubecl::ir::{ElemType, FloatKind};
 
 use super::{Forward, Fused, Kernels, Normed};
 pub use attention::fits;
@@ -84,6 +86,11 @@ impl Kernels for Cube {
     fn layer_norm_gradient(normed: Normed<Self>, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 3] {
         norm::backward(normed.input, normed.gamma, normed.statistics, gradient)
     }
+}
+
+/// What a tensor's numbers are kept as; they are computed with as f32.
+fn element(tensor: &CubeTensor) -> ElemType {
+    ElemType::Float(if tensor.dtype == DType::F16 { FloatKind::F16 } else { FloatKind::F32 })
 }
 
 /// A tensor that nobody else reads.

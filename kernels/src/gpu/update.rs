@@ -26,7 +26,7 @@ fn update_kernel(
     decay: f32,
     length: f32,
 ) {
-    if ABSOLUTE_POS < gradient.len() {
+    if ABSOLUTE_POS < gradient.len() && scale[0] != 0.0 {
         let slope = gradient[ABSOLUTE_POS] * scale[0];
         let mean = first[ABSOLUTE_POS] * keep_first + slope * take_first;
         let square = second[ABSOLUTE_POS] * keep_second + slope * slope * take_second;

@@ -11,6 +11,8 @@ use super::{ClipSource, Observer, Spent, StepReport, Trainer, TuneError, TuneEve
 
 /// So many steps may be under way: what each holds of the device until then is small.
 pub const MOST: usize = 2;
+/// Steps in a row that may be left out, each of which halves the loss's scale: by then it is below one.
+const MOST_LEFT_OUT: usize = 24;
 
 pub struct Underway {
     pub step: usize,
@@ -18,8 +20,18 @@ pub struct Underway {
     pub learning_rate: f64,
     /// What went by until it was handed to the device.
     pub spent: Spent,
-    /// Loss, how many clips were right, the gradient's norm.
-    pub numbers: LocalBoxFuture<'static, Result<[f32; 3], TuneError>>,
+    pub numbers: LocalBoxFuture<'static, Result<Numbers, TuneError>>,
+}
+
+/// What a step tells.
+pub struct Numbers {
+    pub loss: f32,
+    /// Clips.
+    pub right: f32,
+    /// 0 where the step was left out, its gradients being too large for 16 bits.
+    pub gradient_norm: f32,
+    /// What losses are multiplied by from then on, where layers compute with 16 bits.
+    pub loss_scale: Option<f32>,
 }
 
 impl<S: ClipSource> Trainer<'_, S> {
@@ -39,8 +51,11 @@ impl<S: ClipSource> Trainer<'_, S> {
             oldest.spent.computing += now - from;
             self.pace.add(now, oldest.spent);
             let Underway { step, epoch, learning_rate, spent: Spent { clips, .. }, .. } = oldest;
-            let [loss, right, gradient_norm] = numbers;
-            if !loss.is_finite() || !gradient_norm.is_finite() {
+            let Numbers { loss, right, gradient_norm, loss_scale } = numbers;
+            self.progress.loss_scale = loss_scale;
+            let is_left_out = loss_scale.is_some() && gradient_norm == 0.0;
+            self.left_out = if is_left_out { self.left_out + 1 } else { 0 };
+            if !loss.is_finite() || !gradient_norm.is_finite() || self.left_out > MOST_LEFT_OUT {
                 return Err(TuneError::Diverged { step });
             }
             observer.event(TuneEvent::Step(StepReport {

@@ -76,6 +76,8 @@ pub struct Optimization {
     /// Optimizer steps of the run; 0: `epochs` says.
     pub max_steps: usize,
     pub gradient_checkpointing: GradientCheckpointing,
+    /// The layers' products in 16 bits, all else in 32, and the loss scaled: on GPUs that have `shader-f16`.
+    pub fp16: bool,
 }
 
 impl Default for Optimization {
@@ -89,6 +91,7 @@ impl Default for Optimization {
             warmup_steps: 0,
             max_steps: 0,
             gradient_checkpointing: GradientCheckpointing::Auto,
+            fp16: false,
         }
     }
 }

@@ -4,14 +4,16 @@
 //! registers; they tell each other their parts of a score in shared memory. What the rows meet is brought there, too, a tile
 //! at a time.
 
-use burn::tensor::Shape;
+use burn::tensor::{DType, Shape};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_dtype;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::calculate_cube_count_elemwise;
+use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::{Four, SHARED, Sizes};
+use super::{Four, Kept, SHARED, Sizes};
+use crate::gpu::element;
 
 /// Rows of a workgroup.
 const ROWS: usize = 64;
@@ -50,9 +52,10 @@ pub fn launch(all: [CubeTensor; 5], log_sums: CubeTensor, heads: usize) -> [Cube
     let [query, key, value, output, gradient] = all.map(into_contiguous);
     let sizes = Sizes::of(&query, heads);
     let client = query.client.clone();
-    let empty = |shape| empty_device_dtype(client.clone(), query.device.clone(), shape, query.dtype);
+    let empty = |shape, dtype| empty_device_dtype(client.clone(), query.device.clone(), shape, dtype);
+    let element = element(&query);
     let rows = sizes.batch * heads * sizes.tokens;
-    let statistics = empty(Shape::new([rows, 2]));
+    let statistics = empty(Shape::new([rows, 2]), DType::F32);
     let dim = CubeDim::new(&client, rows);
     statistics_kernel::launch(
         &client,
@@ -65,11 +68,12 @@ pub fn launch(all: [CubeTensor; 5], log_sums: CubeTensor, heads: usize) -> [Cube
         sizes.tokens as u32,
         heads as u32,
         sizes.head_width / 4,
+        element,
     );
 
     let Tiling { fours, parts, tile } = Tiling::of(sizes.head_width);
     let [for_query, for_key, for_value] =
-        [(); 3].map(|()| empty(Shape::new([sizes.batch, sizes.tokens, heads * sizes.head_width])));
+        [(); 3].map(|()| empty(Shape::new([sizes.batch, sizes.tokens, heads * sizes.head_width]), query.dtype));
     query_kernel::launch(
         &client,
         sizes.workgroups(ROWS),
@@ -85,6 +89,7 @@ pub fn launch(all: [CubeTensor; 5], log_sums: CubeTensor, heads: usize) -> [Cube
         fours,
         parts,
         tile,
+        element,
     );
     key_kernel::launch(
         &client,
@@ -102,20 +107,22 @@ pub fn launch(all: [CubeTensor; 5], log_sums: CubeTensor, heads: usize) -> [Cube
         fours,
         parts,
         tile,
+        element,
     );
     [for_query, for_key, for_value]
 }
 
 /// Of each query, `statistics` [B, H, N, 2]: the logarithm of its sum, and its output times its output's gradient.
 #[cube(launch)]
-fn statistics_kernel(
-    output: &Tensor<Four>,
-    gradient: &Tensor<Four>,
+fn statistics_kernel<F: Float>(
+    output: &Tensor<Kept<F>>,
+    gradient: &Tensor<Kept<F>>,
     log_sums: &Tensor<f32>,
     statistics: &mut Tensor<f32>,
     tokens: u32,
     heads: u32,
     #[comptime] fours: usize,
+    #[define(F)] _element: ElemType,
 ) {
     if ABSOLUTE_POS < log_sums.len() {
         let token = ABSOLUTE_POS % tokens as usize;
@@ -125,7 +132,7 @@ fn statistics_kernel(
         let mut products = Four::new(f32::new(0.0));
         #[unroll]
         for four in 0..fours {
-            products += output[place + four] * gradient[place + four];
+            products += Four::cast_from(output[place + four]) * Four::cast_from(gradient[place + four]);
         }
         statistics[ABSOLUTE_POS * 2] = log_sums[ABSOLUTE_POS];
         statistics[ABSOLUTE_POS * 2 + 1] = products.vector_sum();
@@ -134,8 +141,8 @@ fn statistics_kernel(
 
 /// Brings rows `from..` of a head into shared memory, as wide as all parts of a row together; zeros where there are none.
 #[cube]
-fn bring(
-    source: &Tensor<Four>,
+fn bring<F: Float>(
+    source: &Tensor<Kept<F>>,
     shared: &mut Shared<[Four]>,
     head: usize,
     from: usize,
@@ -151,7 +158,7 @@ fn bring(
         let token = from + place / wide;
         let four = place % wide;
         if token < tokens && four < fours {
-            shared[place] = source[head + token * row + four];
+            shared[place] = Four::cast_from(source[head + token * row + four]);
         } else {
             shared[place] = Four::new(f32::new(0.0));
         }
@@ -184,18 +191,19 @@ fn exchange(numbers: &mut Array<f32>, exchanged: &mut Shared<[f32]>, #[comptime]
 
 #[cube(launch)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are scalars and tensors")]
-fn query_kernel(
-    query: &Tensor<Four>,
-    key: &Tensor<Four>,
-    value: &Tensor<Four>,
-    gradient: &Tensor<Four>,
+fn query_kernel<F: Float>(
+    query: &Tensor<Kept<F>>,
+    key: &Tensor<Kept<F>>,
+    value: &Tensor<Kept<F>>,
+    gradient: &Tensor<Kept<F>>,
     statistics: &Tensor<f32>,
-    for_query: &mut Tensor<Four>,
+    for_query: &mut Tensor<Kept<F>>,
     tokens: u32,
     scale: f32,
     #[comptime] fours: usize,
     #[comptime] parts: usize,
     #[comptime] tile: usize,
+    #[define(F)] _element: ElemType,
 ) {
     let tokens = tokens as usize;
     let each = comptime![fours.div_ceil(parts)];
@@ -219,8 +227,8 @@ fn query_kernel(
         slopes[four] = Four::new(f32::new(0.0));
         sum[four] = Four::new(f32::new(0.0));
         if first_four + four < fours {
-            asked[four] = query[head + token * row + first_four + four] * Four::new(scale);
-            slopes[four] = gradient[head + token * row + first_four + four];
+            asked[four] = Four::cast_from(query[head + token * row + first_four + four]) * Four::new(scale);
+            slopes[four] = Four::cast_from(gradient[head + token * row + first_four + four]);
         }
     }
 
@@ -268,7 +276,7 @@ fn query_kernel(
         #[unroll]
         for four in 0..each {
             if first_four + four < fours {
-                for_query[head + token * row + first_four + four] = sum[four] * Four::new(scale);
+                for_query[head + token * row + first_four + four] = Kept::<F>::cast_from(sum[four] * Four::new(scale));
             }
         }
     }
@@ -276,19 +284,20 @@ fn query_kernel(
 
 #[cube(launch)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are scalars and tensors")]
-fn key_kernel(
-    query: &Tensor<Four>,
-    key: &Tensor<Four>,
-    value: &Tensor<Four>,
-    gradient: &Tensor<Four>,
+fn key_kernel<F: Float>(
+    query: &Tensor<Kept<F>>,
+    key: &Tensor<Kept<F>>,
+    value: &Tensor<Kept<F>>,
+    gradient: &Tensor<Kept<F>>,
     statistics: &Tensor<f32>,
-    for_key: &mut Tensor<Four>,
-    for_value: &mut Tensor<Four>,
+    for_key: &mut Tensor<Kept<F>>,
+    for_value: &mut Tensor<Kept<F>>,
     tokens: u32,
     scale: f32,
     #[comptime] fours: usize,
     #[comptime] parts: usize,
     #[comptime] tile: usize,
+    #[define(F)] _element: ElemType,
 ) {
     let tokens = tokens as usize;
     let each = comptime![fours.div_ceil(parts)];
@@ -312,8 +321,8 @@ fn key_kernel(
         key_sum[four] = Four::new(f32::new(0.0));
         value_sum[four] = Four::new(f32::new(0.0));
         if first_four + four < fours {
-            my_key[four] = key[head + token * row + first_four + four] * Four::new(scale);
-            my_value[four] = value[head + token * row + first_four + four];
+            my_key[four] = Four::cast_from(key[head + token * row + first_four + four]) * Four::new(scale);
+            my_value[four] = Four::cast_from(value[head + token * row + first_four + four]);
         }
     }
 
@@ -371,8 +380,9 @@ fn key_kernel(
         #[unroll]
         for four in 0..each {
             if first_four + four < fours {
-                for_key[head + token * row + first_four + four] = key_sum[four] * Four::new(scale);
-                for_value[head + token * row + first_four + four] = value_sum[four];
+                for_key[head + token * row + first_four + four] =
+                    Kept::<F>::cast_from(key_sum[four] * Four::new(scale));
+                for_value[head + token * row + first_four + four] = Kept::<F>::cast_from(value_sum[four]);
             }
         }
     }

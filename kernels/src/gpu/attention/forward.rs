@@ -2,13 +2,15 @@
 //! goes through the keys and values, which its workgroup brings into shared memory a few at a time.
 
 use burn::backend::TensorMetadata;
-use burn::tensor::Shape;
+use burn::tensor::{DType, Shape};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_dtype;
 use burn_cubecl::tensor::CubeTensor;
+use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::{Four, SHARED, Sizes};
+use super::{Four, Kept, SHARED, Sizes};
+use crate::gpu::element;
 
 /// Threads of a workgroup.
 const QUERIES: usize = 64;
@@ -18,8 +20,10 @@ const STRIDE: usize = 8;
 pub fn launch(inputs: [CubeTensor; 3], heads: usize) -> (CubeTensor, CubeTensor) {
     let [query, key, value] = inputs.map(into_contiguous);
     let sizes = Sizes::of(&query, heads);
-    let empty = |shape| empty_device_dtype(query.client.clone(), query.device.clone(), shape, query.dtype);
-    let (output, log_sums) = (empty(query.shape()), empty(Shape::new([sizes.batch, heads, sizes.tokens])));
+    let empty = |shape, dtype| empty_device_dtype(query.client.clone(), query.device.clone(), shape, dtype);
+    let output = empty(query.shape(), query.dtype);
+    let log_sums = empty(Shape::new([sizes.batch, heads, sizes.tokens]), DType::F32);
+    let element = element(&query);
     // Of keys and of values.
     let keys = (SHARED / (2 * 4 * sizes.head_width) / STRIDE).max(1) * STRIDE;
     forward_kernel::launch(
@@ -35,22 +39,24 @@ pub fn launch(inputs: [CubeTensor; 3], heads: usize) -> (CubeTensor, CubeTensor)
         sizes.scale(),
         sizes.head_width / 4,
         keys,
+        element,
     );
     (output, log_sums)
 }
 
 #[cube(launch)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are scalars and tensors")]
-fn forward_kernel(
-    query: &Tensor<Four>,
-    key: &Tensor<Four>,
-    value: &Tensor<Four>,
-    output: &mut Tensor<Four>,
+fn forward_kernel<F: Float>(
+    query: &Tensor<Kept<F>>,
+    key: &Tensor<Kept<F>>,
+    value: &Tensor<Kept<F>>,
+    output: &mut Tensor<Kept<F>>,
     log_sums: &mut Tensor<f32>,
     tokens: u32,
     scale: f32,
     #[comptime] fours: usize,
     #[comptime] keys: usize,
+    #[define(F)] _element: ElemType,
 ) {
     let tokens = tokens as usize;
     let row = CUBE_COUNT_Y as usize * fours;
@@ -64,7 +70,7 @@ fn forward_kernel(
     let mut answer = Array::<Four>::new(fours);
     #[unroll]
     for four in 0..fours {
-        asked[four] = query[head + token * row + four] * Four::new(scale);
+        asked[four] = Four::cast_from(query[head + token * row + four]) * Four::new(scale);
         answer[four] = Four::new(f32::new(0.0));
     }
     let mut largest = f32::new(-3.0e38);
@@ -80,8 +86,8 @@ fn forward_kernel(
             let token = from + place / fours;
             if token < tokens {
                 let source = head + token * row + place % fours;
-                some_keys[place] = key[source];
-                some_values[place] = value[source];
+                some_keys[place] = Four::cast_from(key[source]);
+                some_values[place] = Four::cast_from(value[source]);
             } else {
                 some_keys[place] = Four::new(f32::new(0.0));
                 some_values[place] = Four::new(f32::new(0.0));
@@ -129,7 +135,7 @@ fn forward_kernel(
     if mine < tokens {
         #[unroll]
         for four in 0..fours {
-            output[head + token * row + four] = answer[four] / Four::new(sum);
+            output[head + token * row + four] = Kept::<F>::cast_from(answer[four] / Four::new(sum));
         }
         let place = CUBE_POS_Z as usize * CUBE_COUNT_Y as usize + CUBE_POS_Y as usize;
         log_sums[place * tokens + token] = largest + sum.ln();

@@ -14,7 +14,10 @@ use cubecl::prelude::*;
 
 pub use plain::{gradients as plain_gradients, output as plain_output};
 
+/// Four numbers as they are computed with, whatever they are kept as.
 type Four = Vector<f32, Const<4>>;
+/// Four numbers as they are kept.
+type Kept<F> = Vector<F, Const<4>>;
 
 /// What every WebGPU device has of workgroup memory, in bytes.
 const SHARED: usize = 16 << 10;
