@@ -137,9 +137,7 @@ impl Observer for Watch<'_> {
         let TuneEvent::Step(step) = event else { return };
         self.steps += 1;
         self.gpu_bytes = gpu_bytes(self.device).max(self.gpu_bytes);
-        // A GPU computes while the next clips are made; the CPU does one after the other.
-        let [waiting, computing] = [step.waiting_per_clip, step.computing_per_clip];
-        let seconds = if self.gpu_bytes.is_some() { waiting.max(computing) } else { waiting + computing };
+        let seconds = step.waiting_per_clip + step.computing_per_clip;
         if self.steps > 1 {
             self.training = Some(self.training.map_or(seconds, |fastest| fastest.min(seconds)));
         }

@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, VecDeque};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use futures_channel::mpsc;
-use futures_util::future::{self, Either};
+use futures_util::future::{self, Either, maybe_done};
 use futures_util::{FutureExt, TryFutureExt};
 use judging::early_end;
 pub use observer::{Best, Moment, Observer, Occasion, Resumption, TuneError};
@@ -21,7 +21,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use replace_with::replace_with_or_abort;
-use underway::{Numbers, Underway};
+use underway::{Numbers, Underway, while_underway};
 
 use super::evaluate::{count_right, evaluate, read, upload};
 use super::features::{self, Features, Saving};
@@ -278,8 +278,9 @@ impl<S: ClipSource> Trainer<'_, S> {
             let mut more = true;
             while more && !observer.should_stop() && !self.is_over() && !self.is_out_of_patience() {
                 let from = observer.now();
-                let gathered = gather(&mut batches, settings.accumulation).await;
-                let waiting = observer.now() - from;
+                let gathering = gather(&mut batches, settings.accumulation);
+                let (gathered, waiting) = while_underway(&mut self.underway, gathering, || observer.now()).await;
+                let spent = Spent { waiting, computing: observer.now() - from - waiting, clips: 0 };
                 gathered.left_out.into_iter().for_each(|unusable| observer.event(TuneEvent::LeftOut(unusable)));
                 self.repeating.extend(gathered.repeating);
                 self.progress.drawn += gathered.drawn;
@@ -287,7 +288,7 @@ impl<S: ClipSource> Trainer<'_, S> {
                 if gathered.batches.is_empty() {
                     continue;
                 }
-                self.step(epoch, gathered.batches, waiting, observer).await?;
+                self.step(epoch, gathered.batches, spent, observer).await?;
                 if self.progress.drawn < all && !self.is_over() {
                     if self.is_to_be_evaluated() {
                         self.settle(0, observer).await?;
@@ -366,13 +367,13 @@ impl<S: ClipSource> Trainer<'_, S> {
         [loss, count_right(logits, seen.without_autodiff())]
     }
 
-    /// Forward, backward, clip and update; one read-back, which may come when the next steps are under way. The batches were
-    /// waited for so many seconds.
+    /// Forward, backward, clip and update; one read-back, which may come when the next steps are under way. So much time went
+    /// by until the batches were there.
     async fn step<O: Observer>(
         &mut self,
         epoch: usize,
         batches: Vec<Batch>,
-        waiting: f64,
+        until: Spent,
         observer: &mut O,
     ) -> Result<(), TuneError> {
         let from = observer.now();
@@ -402,7 +403,7 @@ impl<S: ClipSource> Trainer<'_, S> {
 
         let scale = self.loss_scale.as_ref().map(LossScale::current);
         let told = Tensor::cat([sums, norm].into_iter().chain(scale.clone()).collect(), 0);
-        let mut numbers = match scale {
+        let mut numbers = maybe_done(match scale {
             Some(_) => read(told)
                 .map_ok(|[loss, right, gradient_norm, scale]| Numbers {
                     loss,
@@ -414,12 +415,10 @@ impl<S: ClipSource> Trainer<'_, S> {
             None => read(told)
                 .map_ok(|[loss, right, gradient_norm]| Numbers { loss, right, gradient_norm, loss_scale: None })
                 .boxed_local(),
-        };
+        });
         // Asked for now, behind this step's work and before the next one's.
-        if let Some(there) = (&mut numbers).now_or_never() {
-            numbers = future::ready(there).boxed_local();
-        }
-        let spent = Spent { waiting, computing: observer.now() - from, clips };
+        _ = (&mut numbers).now_or_never();
+        let spent = Spent { computing: until.computing + observer.now() - from, clips, ..until };
         self.underway.push_back(Underway { step: self.progress.step, epoch, learning_rate, spent, numbers });
         self.settle(underway::MOST, observer).await
     }

@@ -4,8 +4,12 @@
 //! Comes in: a step and the future of its numbers. Goes out: the step's report, in order, some steps late; all before
 //! anything is judged or kept. On the CPU the numbers are there at once.
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+
 use futures_util::FutureExt;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{LocalBoxFuture, MaybeDone};
 
 use super::{ClipSource, Observer, Spent, StepReport, Trainer, TuneError, TuneEvent};
 
@@ -20,8 +24,11 @@ pub struct Underway {
     pub learning_rate: f64,
     /// What went by until it was handed to the device.
     pub spent: Spent,
-    pub numbers: LocalBoxFuture<'static, Result<Numbers, TuneError>>,
+    pub numbers: Coming,
 }
+
+/// A step's numbers, as soon as the device is done with it.
+pub type Coming = MaybeDone<LocalBoxFuture<'static, Result<Numbers, TuneError>>>;
 
 /// What a step tells.
 pub struct Numbers {
@@ -34,19 +41,40 @@ pub struct Numbers {
     pub loss_scale: Option<f32>,
 }
 
+/// Waits for what the next step needs. Goes out: it, and how many of the seconds meanwhile the device had nothing left to do.
+pub async fn while_underway<T>(
+    underway: &mut VecDeque<Underway>,
+    wanted: impl Future<Output = T>,
+    now: impl Fn() -> f64,
+) -> (T, f64) {
+    let mut wanted = pin!(wanted);
+    let mut idle_from = None;
+    let found = poll_fn(|context| {
+        if idle_from.is_none() {
+            let is_idle = underway.iter_mut().all(|step| step.numbers.poll_unpin(context).is_ready());
+            idle_from = is_idle.then(&now);
+        }
+        wanted.as_mut().poll(context)
+    });
+    let found = found.await;
+    let now = now();
+    (found, now - idle_from.unwrap_or(now))
+}
+
 impl<S: ClipSource> Trainer<'_, S> {
     /// Reports the steps whose numbers have come, and waits until no more than `most` are under way.
     pub async fn settle<O: Observer>(&mut self, most: usize, observer: &mut O) -> Result<(), TuneError> {
         while let Some(mut oldest) = self.underway.pop_front() {
             let from = observer.now();
-            let numbers = if self.underway.len() >= most {
-                oldest.numbers.await?
-            } else if let Some(numbers) = (&mut oldest.numbers).now_or_never() {
-                numbers?
-            } else {
+            if self.underway.len() >= most {
+                (&mut oldest.numbers).await;
+            }
+            _ = (&mut oldest.numbers).now_or_never();
+            let Some(numbers) = Pin::new(&mut oldest.numbers).take_output() else {
                 self.underway.push_front(oldest);
                 break;
             };
+            let numbers = numbers?;
             let now = observer.now();
             oldest.spent.computing += now - from;
             self.pace.add(now, oldest.spent);
@@ -73,5 +101,54 @@ impl<S: ClipSource> Trainer<'_, S> {
             self.progress.sums.add(loss, right, clips);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use futures_channel::oneshot;
+    use futures_util::future::{maybe_done, pending};
+    use futures_util::poll;
+
+    use super::*;
+
+    fn underway(numbers: LocalBoxFuture<'static, Result<Numbers, TuneError>>) -> VecDeque<Underway> {
+        let numbers = maybe_done(numbers);
+        [Underway { step: 1, epoch: 1, learning_rate: 0.0, spent: Spent::default(), numbers }].into()
+    }
+
+    #[test]
+    fn only_what_the_device_stands_still_counts_as_waiting() {
+        futures_executor::block_on(async {
+            let clock = Cell::new(0.0);
+            let (done, numbers) = oneshot::channel::<()>();
+            let (found, wanted) = oneshot::channel();
+            let numbers = async move {
+                numbers.await.unwrap();
+                Ok(Numbers { loss: 1.0, right: 1.0, gradient_norm: 1.0, loss_scale: None })
+            };
+            let mut steps = underway(numbers.boxed_local());
+            {
+                let mut waiting = pin!(while_underway(&mut steps, wanted, || clock.get()));
+                assert!(poll!(waiting.as_mut()).is_pending());
+                clock.set(5.0);
+                done.send(()).unwrap();
+                assert!(poll!(waiting.as_mut()).is_pending());
+                clock.set(8.0);
+                found.send("clips").unwrap();
+                assert_eq!(waiting.await, (Ok("clips"), 3.0));
+            }
+            assert!(Pin::new(&mut steps[0].numbers).take_output().is_some(), "its numbers are kept");
+
+            let mut computing = underway(pending().boxed_local());
+            let later = async { clock.set(60.0) };
+            assert_eq!(
+                while_underway(&mut computing, later, || clock.get()).await,
+                ((), 0.0),
+                "it computed all the time"
+            );
+        });
     }
 }
