@@ -3,7 +3,7 @@
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend};
 
@@ -16,19 +16,19 @@ impl<B: Kernels> Backward<B, 3> for AttentionGradient {
     type State = Forward<B>;
 
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        hand_on::<B, _>(ops, gradients, B::attention_gradient);
+        hand_on::<B, _, 3>(ops, gradients, B::attention_gradient);
     }
 }
 
 #[derive(Debug)]
 struct GeluGradient;
 
-impl<B: Kernels> Backward<B, 1> for GeluGradient {
-    type State = FloatTensor<B>;
+impl<B: Kernels> Backward<B, 2> for GeluGradient {
+    /// Input and bias.
+    type State = [FloatTensor<B>; 2];
 
-    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let input = ops.state;
-        unary::<B, _>(ops.parents, ops.node, gradients, |gradient| B::gelu_gradient(input, gradient));
+    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        hand_on::<B, _, 2>(ops, gradients, B::gelu_gradient);
     }
 }
 
@@ -39,15 +39,15 @@ impl<B: Kernels> Backward<B, 3> for LayerNormGradient {
     type State = Normed<B>;
 
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        hand_on::<B, _>(ops, gradients, B::layer_norm_gradient);
+        hand_on::<B, _, 3>(ops, gradients, B::layer_norm_gradient);
     }
 }
 
 /// Computes each input's gradient from the output's, and hands it on where the input wants one.
-fn hand_on<B: Kernels, S>(
-    ops: Ops<S, 3>,
+fn hand_on<B: Kernels, S, const N: usize>(
+    ops: Ops<S, N>,
     gradients: &mut Gradients,
-    compute: impl FnOnce(S, FloatTensor<B>) -> [FloatTensor<B>; 3],
+    compute: impl FnOnce(S, FloatTensor<B>) -> [FloatTensor<B>; N],
 ) {
     let gradient = gradients.consume::<B>(&ops.node);
     for (parent, gradient) in ops.parents.into_iter().zip(compute(ops.state, gradient)) {
@@ -75,11 +75,11 @@ impl<B: Kernels + Backend, C: CheckpointStrategy> Fused for Autodiff<B, C> {
         }
     }
 
-    fn fused_gelu(input: FloatTensor<Self>) -> FloatTensor<Self> {
-        let (input, of_input) = input.into_parts();
-        match GeluGradient.prepare::<C>([of_input]).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish(input.clone(), B::gelu_forward(input)),
-            OpsKind::UnTracked(prepared) => prepared.finish(B::gelu_forward(input)),
+    fn fused_gelu(input: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        let [(input, of_input), (bias, of_bias)] = [input, bias].map(|input| input.into_parts());
+        match GeluGradient.prepare::<C>([of_input, of_bias]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish([input.clone(), bias.clone()], B::gelu_forward(input, bias)),
+            OpsKind::UnTracked(prepared) => prepared.finish(B::gelu_forward(input, bias)),
         }
     }
 

@@ -35,9 +35,9 @@ pub fn attention([query, key, value]: [Tensor<3>; 3], heads: usize) -> Tensor<3>
     Tensor::from_dispatch(Dispatch::fused_attention(query, key, value, heads))
 }
 
-/// x * Phi(x), of each number: any shape.
-pub fn gelu<const D: usize>(input: Tensor<D>) -> Tensor<D> {
-    Tensor::from_dispatch(Dispatch::fused_gelu(input.into_dispatch()))
+/// x * Phi(x) of each number x of the input with the bias added along the last axis: [.., D], [D] -> [.., D].
+pub fn biased_gelu<const D: usize>(input: Tensor<D>, bias: Tensor<1>) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::fused_gelu(input.into_dispatch(), bias.into_dispatch()))
 }
 
 /// (x - mean) / sqrt(variance + epsilon) * gamma + beta over the last axis: [.., D], [D], [D] -> [.., D].
@@ -56,7 +56,7 @@ trait Fused: Backend {
         heads: usize,
     ) -> FloatTensor<Self>;
 
-    fn fused_gelu(input: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn fused_gelu(input: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
 
     fn fused_layer_norm(
         input: FloatTensor<Self>,
@@ -79,9 +79,11 @@ trait Kernels: Backend {
     /// Gradients of the three inputs.
     fn attention_gradient(forward: Forward<Self>, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 3];
 
-    fn gelu_forward(input: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// [.., D], [D] -> [.., D].
+    fn gelu_forward(input: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    fn gelu_gradient(input: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// Gradients of input and bias.
+    fn gelu_gradient(inputs: [FloatTensor<Self>; 2], gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 2];
 
     /// [.., D], gamma and beta [D] -> [.., D].
     fn layer_norm_forward(

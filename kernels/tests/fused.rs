@@ -5,7 +5,7 @@ use burn::tensor::{DType, Device, Distribution, FloatDType, Gradients, Tensor};
 
 use cliptune_kernels::squares::Squares;
 use cliptune_kernels::update::{Rates, Updated, update};
-use cliptune_kernels::{attention, gelu, layer_norm};
+use cliptune_kernels::{attention, biased_gelu, layer_norm};
 
 /// The CPU; the GPU that the driver offers where CLIPTUNE_DEVICE says `gpu`.
 fn device() -> Device {
@@ -79,7 +79,7 @@ fn operations_on_numbers_of_16_bits_are_those_on_32_rounded() {
         let compute = |dtype: FloatDType| {
             let inputs = inputs.clone().map(Tensor::require_grad);
             let [query, key, value] = inputs.clone().map(|input| input.cast(dtype));
-            let output = gelu(attention([query, key, value], heads));
+            let output = biased_gelu(attention([query, key, value], heads), Tensor::full([shape[2]], 0.25, &device));
             assert_eq!(output.dtype(), DType::from(dtype));
             let gradients = (output.clone().cast(FloatDType::F32) * weights.clone()).sum().backward();
             (output.cast(FloatDType::F32), inputs.map(|input| input.grad(&gradients).unwrap()))
@@ -150,10 +150,19 @@ fn only_inputs_that_ask_for_gradients_get_them() {
 }
 
 #[test]
-fn fused_gelu_is_the_plain_one_in_value_and_gradient() {
+fn fused_gelu_is_the_plain_one_in_value_and_gradients() {
+    let device = device().autodiff();
+    let input: Tensor<3> = random([4, 33, 5], &device).require_grad();
+    let bias: Tensor<1> = random([5], &device).require_grad();
+    let weights = random([4, 33, 5], &device);
     // Not Burn's own: on the GPU its gradient is the tanh form's, which is 3e-3 off.
-    let plain = |input: Tensor<3>| input.clone() * ((input / 2f32.sqrt()).erf() + 1.0) * 0.5;
-    assert_same([4, 33, 5], |[input]| gelu(input), |[input]| plain(input), "gelu");
+    let moved = input.clone() + bias.clone().reshape([1, 1, 5]);
+    let plain = moved.clone() * ((moved / 2f32.sqrt()).erf() + 1.0) * 0.5;
+    let fused = biased_gelu(input.clone(), bias.clone());
+    assert_close(fused.clone(), plain.clone(), 2e-6, "gelu");
+    let [one, other] = [fused, plain].map(|output| (output * weights.clone()).sum().backward());
+    assert_close(input.grad(&one).unwrap(), input.grad(&other).unwrap(), 1e-5, "the input's gradient");
+    assert_close(bias.grad(&one).unwrap(), bias.grad(&other).unwrap(), 1e-4, "the bias's gradient");
 }
 
 #[test]

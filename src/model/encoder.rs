@@ -10,7 +10,7 @@ use cliptune_kernels as kernels;
 use super::attention::Attention;
 use super::config::{Activation, VideoMaeConfig};
 use super::norm::LayerNorm;
-use super::projection::project;
+use super::projection::{project, project_unbiased};
 
 /// `VideoMAELayer`.
 #[derive(Module, Debug)]
@@ -64,11 +64,13 @@ impl EncoderLayer {
             None => attention + tokens,
         };
         let after = self.norm_after.forward(attended.clone()).cast(self.precision);
-        let widened = project(&self.intermediate, after);
-        let activated = match self.activation {
-            Activation::Gelu => kernels::gelu(widened),
-            Activation::GeluTanh => activation::gelu_approximate(widened),
-            Activation::Relu => activation::relu(widened),
+        let activated = match (self.activation, &self.intermediate.bias) {
+            (Activation::Gelu, Some(bias)) => {
+                kernels::biased_gelu(project_unbiased(&self.intermediate, after), bias.val())
+            }
+            (Activation::Gelu, None) => activation::gelu(project(&self.intermediate, after)),
+            (Activation::GeluTanh, _) => activation::gelu_approximate(project(&self.intermediate, after)),
+            (Activation::Relu, _) => activation::relu(project(&self.intermediate, after)),
         };
         let output = self.dropout.forward(project(&self.output, activated)).cast(FloatDType::F32);
         match kept {

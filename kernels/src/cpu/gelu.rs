@@ -1,4 +1,4 @@
-//! x * Phi(x), and its slope.
+//! x * Phi(x) of numbers to which a bias was added, and its slope.
 //!
 //! Phi is the normal distribution's; transformers calls this form `gelu` (activations.py, `GELUActivation`).
 
@@ -27,19 +27,29 @@ fn phi(x: f32) -> f32 {
     0.5 + 0.5 * erf(x * std::f32::consts::FRAC_1_SQRT_2)
 }
 
-/// Each x becomes x * Phi(x).
-pub fn forward(values: &mut [f32]) {
-    for x in values {
-        *x *= phi(*x);
+/// Each x of `values` [R, D], `bias` [D] added, becomes x * Phi(x).
+pub fn forward(values: &mut [f32], bias: &[f32]) {
+    for row in values.chunks_exact_mut(bias.len().max(1)) {
+        for (x, bias) in row.iter_mut().zip(bias) {
+            *x += bias;
+            *x *= phi(*x);
+        }
     }
 }
 
-/// Each `gradient` of an output becomes that of its input x: times Phi(x) + x * phi(x).
-pub fn backward(inputs: &[f32], gradients: &mut [f32]) {
+/// Each of `gradients` [R, D], of an output, becomes that of its input x: times Phi(x) + x * phi(x). Those of the bias are added
+/// to `for_bias` [D].
+pub fn backward(inputs: &[f32], bias: &[f32], gradients: &mut [f32], for_bias: &mut [f32]) {
     /// 1 / sqrt(2 pi).
     const PEAK: f32 = 0.398_942_3;
-    for (gradient, &x) in gradients.iter_mut().zip(inputs) {
-        *gradient *= phi(x) + x * PEAK * exp(-0.5 * x * x);
+    let width = bias.len().max(1);
+    for (gradients, inputs) in gradients.chunks_exact_mut(width).zip(inputs.chunks_exact(width)) {
+        let sums = bias.iter().zip(for_bias.iter_mut());
+        for ((gradient, input), (bias, sum)) in gradients.iter_mut().zip(inputs).zip(sums) {
+            let x = input + bias;
+            *gradient *= phi(x) + x * PEAK * exp(-0.5 * x * x);
+            *sum += *gradient;
+        }
     }
 }
 
@@ -65,8 +75,8 @@ mod tests {
             let phi = 0.5 + 0.5 * exact_erf(wide / 2f64.sqrt());
             let density = (-0.5 * wide * wide).exp() / (2.0 * std::f64::consts::PI).sqrt();
             let (mut value, mut slope) = ([x], [1.0]);
-            forward(&mut value);
-            backward(&[x], &mut slope);
+            forward(&mut value, &[0.0]);
+            backward(&[x], &[0.0], &mut slope, &mut [0.0]);
             let close = 3e-7 * (1.0 + wide.abs());
             assert!((f64::from(value[0]) - wide * phi).abs() < close, "gelu({x}) is {}, not {}", wide * phi, value[0]);
             assert!((f64::from(slope[0]) - (phi + wide * density)).abs() < close, "its slope is not {}", slope[0]);

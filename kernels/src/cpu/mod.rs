@@ -29,8 +29,8 @@ impl Fused for Flex {
         <Self as Kernels>::attention_forward([query, key, value], heads).0
     }
 
-    fn fused_gelu(input: FloatTensor<Self>) -> FloatTensor<Self> {
-        <Self as Kernels>::gelu_forward(input)
+    fn fused_gelu(input: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        <Self as Kernels>::gelu_forward(input, bias)
     }
 
     fn fused_layer_norm(
@@ -72,20 +72,21 @@ impl Kernels for Flex {
         attention::backward(sizes, &kept, numbers(&gradient)).map(|found| as_kept(like(query, found), kept_as))
     }
 
-    fn gelu_forward(input: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn gelu_forward(input: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
         let kept_as = input.dtype();
-        let input = in_full(input);
+        let [input, bias] = [input, bias].map(in_full);
         let mut values = numbers(&input).to_vec();
-        gelu::forward(&mut values);
+        gelu::forward(&mut values, numbers(&bias));
         as_kept(like(&input, values), kept_as)
     }
 
-    fn gelu_gradient(input: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn gelu_gradient([input, bias]: [FloatTensor<Self>; 2], gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 2] {
         let kept_as = input.dtype();
-        let [input, gradient] = [input, gradient].map(in_full);
+        let [input, bias, gradient] = [input, bias, gradient].map(in_full);
         let mut gradients = numbers(&gradient).to_vec();
-        gelu::backward(numbers(&input), &mut gradients);
-        as_kept(like(&input, gradients), kept_as)
+        let mut for_bias = vec![0.0; numbers(&bias).len()];
+        gelu::backward(numbers(&input), numbers(&bias), &mut gradients, &mut for_bias);
+        [as_kept(like(&input, gradients), kept_as), like(&bias, for_bias)]
     }
 
     fn layer_norm_forward(

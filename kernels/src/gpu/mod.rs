@@ -29,8 +29,8 @@ impl Fused for Cube {
         <Self as Kernels>::attention_forward([query, key, value], heads).0
     }
 
-    fn fused_gelu(input: FloatTensor<Self>) -> FloatTensor<Self> {
-        <Self as Kernels>::gelu_forward(input)
+    fn fused_gelu(input: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        <Self as Kernels>::gelu_forward(input, bias)
     }
 
     fn fused_layer_norm(
@@ -66,12 +66,12 @@ impl Kernels for Cube {
         }
     }
 
-    fn gelu_forward(input: FloatTensor<Self>) -> FloatTensor<Self> {
-        gelu::forward(input)
+    fn gelu_forward(input: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        gelu::forward(input, bias)
     }
 
-    fn gelu_gradient(input: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {
-        gelu::backward(input, gradient)
+    fn gelu_gradient([input, bias]: [FloatTensor<Self>; 2], gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 2] {
+        gelu::backward(input, bias, gradient)
     }
 
     fn layer_norm_forward(
