@@ -1,22 +1,67 @@
 //! The operations under autodiff: what each keeps, and how its gradient is computed.
 
+use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend};
+use burn::backend::{Autodiff, Backend, TensorMetadata};
+use burn::tensor::{FloatDType, Slice};
 
 use super::{Forward, Fused, Kernels, Normed};
 
 #[derive(Debug)]
-struct AttentionGradient;
+struct ProjectionsGradient;
 
-impl<B: Kernels> Backward<B, 3> for AttentionGradient {
-    type State = Forward<B>;
+impl<B: Kernels> Backward<B, 4> for ProjectionsGradient {
+    /// Tokens, and the weights side by side.
+    type State = [FloatTensor<B>; 2];
+
+    fn backward(self, ops: Ops<Self::State, 4>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = gradients.consume::<B>(&ops.node);
+        let [of_tokens, of_weights @ ..] = ops.parents.map(|parent| parent.map(|parent| parent.id));
+        let [tokens, weights] = ops.state;
+        if let Some(parent) = of_tokens {
+            gradients.register::<B>(parent, B::linear_x_backward(weights, gradient.clone()));
+        }
+        if of_weights.iter().any(Option::is_some) {
+            let found = B::apart(B::linear_weight_backward(tokens, gradient));
+            register::<B, 3>(of_weights, found, gradients);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct BiasesGradient;
+
+impl<B: Kernels> Backward<B, 3> for BiasesGradient {
+    /// E.
+    type State = usize;
 
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        hand_on::<B, _, 3>(ops, gradients, B::attention_gradient);
+        let gradient = gradients.consume::<B>(&ops.node);
+        let [of_projected, of_biases @ ..] = ops.parents.map(|parent| parent.map(|parent| parent.id));
+        let width = ops.state;
+        if of_biases.iter().any(Option::is_some) {
+            let sums = B::linear_bias_backward(B::float_cast(gradient.clone(), FloatDType::F32));
+            let third = |from: usize| B::float_slice(sums.clone(), &[Slice::from(from..from + width)]);
+            register::<B, 2>(of_biases, [third(0), third(2 * width)], gradients);
+        }
+        if let Some(parent) = of_projected {
+            gradients.register::<B>(parent, gradient);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct AttentionGradient;
+
+impl<B: Kernels> Backward<B, 1> for AttentionGradient {
+    type State = Forward<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        hand_on::<B, _, 1>(ops, gradients, |forward, gradient| [B::attention_gradient(forward, gradient)]);
     }
 }
 
@@ -50,28 +95,63 @@ fn hand_on<B: Kernels, S, const N: usize>(
     compute: impl FnOnce(S, FloatTensor<B>) -> [FloatTensor<B>; N],
 ) {
     let gradient = gradients.consume::<B>(&ops.node);
-    for (parent, gradient) in ops.parents.into_iter().zip(compute(ops.state, gradient)) {
+    register::<B, N>(ops.parents.map(|parent| parent.map(|parent| parent.id)), compute(ops.state, gradient), gradients);
+}
+
+fn register<B: Kernels, const N: usize>(
+    parents: [Option<NodeId>; N],
+    found: [FloatTensor<B>; N],
+    gradients: &mut Gradients,
+) {
+    for (parent, found) in parents.into_iter().zip(found) {
         if let Some(parent) = parent {
-            gradients.register::<B>(parent.id, gradient);
+            gradients.register::<B>(parent, found);
         }
     }
 }
 
 impl<B: Kernels + Backend, C: CheckpointStrategy> Fused for Autodiff<B, C> {
-    fn fused_attention(
+    fn fused_projections(
+        tokens: FloatTensor<Self>,
         query: FloatTensor<Self>,
         key: FloatTensor<Self>,
         value: FloatTensor<Self>,
-        heads: usize,
     ) -> FloatTensor<Self> {
-        let [(query, of_query), (key, of_key), (value, of_value)] = [query, key, value].map(|input| input.into_parts());
-        let inputs = [query, key, value];
-        match AttentionGradient.prepare::<C>([of_query, of_key, of_value]).compute_bound().stateful() {
+        let [(tokens, of_tokens), (query, of_query), (key, of_key), (value, of_value)] =
+            [tokens, query, key, value].map(|input| input.into_parts());
+        let weights = B::side_by_side([query, key, value], tokens.dtype());
+        let projected = |tokens, weights| B::linear(tokens, weights, None);
+        let parents = [of_tokens, of_query, of_key, of_value];
+        match ProjectionsGradient.prepare::<C>(parents).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
-                let (output, kept) = B::attention_forward(inputs.clone(), heads);
-                prepared.finish(Forward { inputs, output: output.clone(), kept, heads }, output)
+                prepared.finish([tokens.clone(), weights.clone()], projected(tokens, weights))
             }
-            OpsKind::UnTracked(prepared) => prepared.finish(B::attention_forward(inputs, heads).0),
+            OpsKind::UnTracked(prepared) => prepared.finish(projected(tokens, weights)),
+        }
+    }
+
+    fn fused_biases(
+        projected: FloatTensor<Self>,
+        query: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let [(projected, of_projected), (query, of_query), (value, of_value)] =
+            [projected, query, value].map(|input| input.into_parts());
+        let width = query.shape().num_elements();
+        match BiasesGradient.prepare::<C>([of_projected, of_query, of_value]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(width, B::add_biases(projected, [query, value])),
+            OpsKind::UnTracked(prepared) => prepared.finish(B::add_biases(projected, [query, value])),
+        }
+    }
+
+    fn fused_attention(projected: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
+        let (projected, of_projected) = projected.into_parts();
+        match AttentionGradient.prepare::<C>([of_projected]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let (output, kept) = B::attention_forward(projected.clone(), heads);
+                prepared.finish(Forward { projected, output: output.clone(), kept, heads }, output)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(B::attention_forward(projected, heads).0),
         }
     }
 

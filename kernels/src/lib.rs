@@ -12,7 +12,7 @@ pub mod update;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 /// Bytes of scores that a GPU writes at once where it writes any, or one clip's: what every WebGPU device lets a kernel bind.
 const SCORES: usize = 128 << 20;
@@ -28,11 +28,24 @@ fn clips_at_once(batch: usize, scores: usize) -> usize {
     (SCORES / scores.saturating_mul(4).max(1)).clamp(1, batch.max(1))
 }
 
-/// softmax(Q K^T / sqrt(D / heads)) V, every head on its own share of the width: three times [B, N, D] -> [B, N, D].
-/// The same as `VideoMAESelfAttention` between its projections (transformers, `modeling_videomae.py`).
-pub fn attention([query, key, value]: [Tensor<3>; 3], heads: usize) -> Tensor<3> {
-    let [query, key, value] = [query, key, value].map(Tensor::into_dispatch);
-    Tensor::from_dispatch(Dispatch::fused_attention(query, key, value, heads))
+/// Queries, keys and values of tokens side by side, by one product: [B, N, D], three times [D, E] -> [B, N, 3 E], computed with
+/// as many bits as the tokens have.
+pub fn projections(tokens: Tensor<3>, weights: [Tensor<2>; 3]) -> Tensor<3> {
+    let [query, key, value] = weights.map(Tensor::into_dispatch);
+    Tensor::from_dispatch(Dispatch::fused_projections(tokens.into_dispatch(), query, key, value))
+}
+
+/// What [`projections`] made, with a bias for queries and one for values: [B, N, 3 E], two times [E] -> [B, N, 3 E].
+pub fn query_value_biased(projected: Tensor<3>, biases: [Tensor<1>; 2]) -> Tensor<3> {
+    let [query, value] = biases.map(Tensor::into_dispatch);
+    Tensor::from_dispatch(Dispatch::fused_biases(projected.into_dispatch(), query, value))
+}
+
+/// softmax(Q K^T / sqrt(E / heads)) V, every head on its own share of the width: Q, K and V side by side,
+/// [B, N, 3 E] -> [B, N, E]. The same as `VideoMAESelfAttention` between its projections (transformers,
+/// `modeling_videomae.py`).
+pub fn attention(projected: Tensor<3>, heads: usize) -> Tensor<3> {
+    Tensor::from_dispatch(Dispatch::fused_attention(projected.into_dispatch(), heads))
 }
 
 /// x * Phi(x) of each number x of the input with the bias added along the last axis: [.., D], [D] -> [.., D].
@@ -49,12 +62,20 @@ pub fn layer_norm<const D: usize>(input: Tensor<D>, gamma: Tensor<1>, beta: Tens
 /// The operations, on whichever device their tensors are.
 #[backend_extension(Flex, Cube, Autodiff)]
 trait Fused: Backend {
-    fn fused_attention(
+    fn fused_projections(
+        tokens: FloatTensor<Self>,
         query: FloatTensor<Self>,
         key: FloatTensor<Self>,
         value: FloatTensor<Self>,
-        heads: usize,
     ) -> FloatTensor<Self>;
+
+    fn fused_biases(
+        projected: FloatTensor<Self>,
+        query: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    fn fused_attention(projected: FloatTensor<Self>, heads: usize) -> FloatTensor<Self>;
 
     fn fused_gelu(input: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
 
@@ -73,11 +94,20 @@ trait Kernels: Backend {
     /// Mean and 1 / sqrt(variance + epsilon) of each of a LayerNorm's rows.
     type Statistics: Clone + Send + std::fmt::Debug + 'static;
 
-    /// [B, N, D] three times -> [B, N, D].
-    fn attention_forward(inputs: [FloatTensor<Self>; 3], heads: usize) -> (FloatTensor<Self>, Self::Kept);
+    /// Three times [D, E] -> [D, 3 E], kept as `kept_as` says.
+    fn side_by_side(weights: [FloatTensor<Self>; 3], kept_as: DType) -> FloatTensor<Self>;
 
-    /// Gradients of the three inputs.
-    fn attention_gradient(forward: Forward<Self>, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 3];
+    /// [D, 3 E] -> three times [D, E], in 32 bits.
+    fn apart(joined: FloatTensor<Self>) -> [FloatTensor<Self>; 3];
+
+    /// [B, N, 3 E] with [E] added to the first third, and [E] to the last.
+    fn add_biases(projected: FloatTensor<Self>, biases: [FloatTensor<Self>; 2]) -> FloatTensor<Self>;
+
+    /// [B, N, 3 E] -> [B, N, E].
+    fn attention_forward(projected: FloatTensor<Self>, heads: usize) -> (FloatTensor<Self>, Self::Kept);
+
+    /// The gradient of what came in.
+    fn attention_gradient(forward: Forward<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// [.., D], [D] -> [.., D].
     fn gelu_forward(input: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -100,7 +130,7 @@ trait Kernels: Backend {
 /// An attention that was computed.
 #[derive(Clone, Debug)]
 struct Forward<B: Kernels> {
-    inputs: [FloatTensor<B>; 3],
+    projected: FloatTensor<B>,
     output: FloatTensor<B>,
     kept: B::Kept,
     heads: usize,

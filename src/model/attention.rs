@@ -42,9 +42,13 @@ impl Attention {
         let context = match self.probability_dropout.prob > 0.0 {
             true => self.dropped(tokens),
             false => {
-                let [query, key, value] =
-                    [&self.query, &self.key, &self.value].map(|layer| project(layer, tokens.clone()));
-                kernels::attention([query, key, value], self.heads)
+                let weights = [&self.query, &self.key, &self.value].map(|layer| layer.weight.val());
+                let projected = kernels::projections(tokens, weights);
+                let projected = match (&self.query.bias, &self.value.bias) {
+                    (Some(query), Some(value)) => kernels::query_value_biased(projected, [query.val(), value.val()]),
+                    _ => projected,
+                };
+                kernels::attention(projected, self.heads)
             }
         };
         self.output_dropout.forward(project(&self.output, context))

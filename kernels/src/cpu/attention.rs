@@ -1,7 +1,7 @@
 //! softmax(Q K^T / sqrt(d)) V of every head, some rows of scores at a time: no more of them is ever there.
 //!
-//! Queries, keys, values and outputs are [B, N, H * d], as projections give them: heads stand side by side in a row and
-//! are never moved apart. The backward pass computes the scores anew from each row's log of the sum of exponentials
+//! Queries, keys and values are [B, N, 3 * H * d], as one product gives them, outputs [B, N, H * d]: heads stand side by side
+//! in a row and are never moved apart. The backward pass computes the scores anew from each row's log of the sum of exponentials
 //! (FlashAttention, Dao et al. 2022, sections 3.1 and B.4).
 
 use super::exponential::exp;
@@ -22,10 +22,9 @@ pub struct Sizes {
 
 /// What the backward pass reads.
 pub struct Kept<'a> {
-    /// [B, N, H * d], as are `key`, `value` and `output`.
-    pub query: &'a [f32],
-    pub key: &'a [f32],
-    pub value: &'a [f32],
+    /// Queries, keys and values side by side, [B, N, 3 * H * d].
+    pub projected: &'a [f32],
+    /// [B, N, H * d].
     pub output: &'a [f32],
     /// [B, H, N]: ln of the sum of e^score of a query's row.
     pub log_sums: &'a [f32],
@@ -41,7 +40,7 @@ impl Sizes {
         self.heads * self.head_width
     }
 
-    /// Numbers of a clip's queries.
+    /// Numbers of a clip's output.
     fn clip(&self) -> usize {
         self.tokens * self.width()
     }
@@ -55,7 +54,14 @@ impl Sizes {
         1.0 / (self.head_width as f32).sqrt()
     }
 
-    /// Tokens `from..from + count` of a head, in a clip's slice.
+    /// Tokens `from..from + count` of a head's queries, keys or values, in a clip's slice.
+    fn third(&self, which: Third, head: usize, from: usize, count: usize) -> Matrix {
+        let row_stride = 3 * self.width();
+        let start = from * row_stride + which as usize * self.width() + head * self.head_width;
+        Matrix { start, row_stride, ..self.head(head, from, count) }
+    }
+
+    /// Tokens `from..from + count` of a head's output, in a clip's slice.
     fn head(&self, head: usize, from: usize, count: usize) -> Matrix {
         Matrix {
             start: from * self.width() + head * self.head_width,
@@ -74,21 +80,28 @@ impl Sizes {
     }
 }
 
-/// Fills `output` [B, N, H * d] and `log_sums` [B, H, N].
+/// A third of what is projected.
+#[derive(Clone, Copy)]
+enum Third {
+    Query = 0,
+    Key = 1,
+    Value = 2,
+}
+
+/// Fills `output` [B, N, H * d] and `log_sums` [B, H, N] from `projected` [B, N, 3 * H * d].
 ///
 /// # Panics
 /// Where a slice is not as long as `sizes` say.
-pub fn forward(sizes: Sizes, [query, key, value]: [&[f32]; 3], output: &mut [f32], log_sums: &mut [f32]) {
+pub fn forward(sizes: Sizes, projected: &[f32], output: &mut [f32], log_sums: &mut [f32]) {
     let (clip, rows) = (sizes.clip(), sizes.heads * sizes.tokens);
-    assert!([query, key, value].iter().all(|slice| slice.len() == sizes.batch * clip));
+    assert!(projected.len() == sizes.batch * 3 * clip);
     assert!(output.len() == sizes.batch * clip && log_sums.len() == sizes.batch * rows);
     if clip == 0 {
         return;
     }
     let clips = output.chunks_mut(clip).zip(log_sums.chunks_mut(rows)).collect::<Vec<_>>();
     each(clips, |index, (output, log_sums)| {
-        let inputs = [query, key, value].map(|slice| &slice[index * clip..][..clip]);
-        forward_clip(sizes, inputs, output, log_sums);
+        forward_clip(sizes, &projected[index * 3 * clip..][..3 * clip], output, log_sums);
     });
 }
 
@@ -103,18 +116,18 @@ fn each<T: Send>(clips: Vec<T>, work: impl Fn(usize, T) + Sync) {
     clips.into_iter().enumerate().for_each(|(index, clip)| work(index, clip));
 }
 
-fn forward_clip(sizes: Sizes, [query, key, value]: [&[f32]; 3], output: &mut [f32], log_sums: &mut [f32]) {
+fn forward_clip(sizes: Sizes, projected: &[f32], output: &mut [f32], log_sums: &mut [f32]) {
     let mut scores = vec![0.0; sizes.rows() * sizes.tokens];
     for (head, from, count) in sizes.runs() {
         let table = Matrix::dense(count, sizes.tokens);
-        let all = sizes.head(head, 0, sizes.tokens);
-        let these = sizes.head(head, from, count);
-        product((&mut scores, table), (query, these), (key, all.transposed()), sizes.scale(), false);
+        let [keys, values] = [Third::Key, Third::Value].map(|which| sizes.third(which, head, 0, sizes.tokens));
+        let queries = sizes.third(Third::Query, head, from, count);
+        product((&mut scores, table), (projected, queries), (projected, keys.transposed()), sizes.scale(), false);
         let log_sums = &mut log_sums[head * sizes.tokens + from..][..count];
         for (row, log_sum) in scores.chunks_exact_mut(sizes.tokens).zip(log_sums) {
             *log_sum = softmax(row);
         }
-        product((output, these), (&scores, table), (value, all), 1.0, false);
+        product((output, sizes.head(head, from, count)), (&scores, table), (projected, values), 1.0, false);
     }
 }
 
@@ -151,44 +164,47 @@ fn largest(row: &[f32]) -> f32 {
     largest.iter().chain(rest).copied().fold(f32::MIN, larger)
 }
 
-/// Gradients of query, key and value from the output's, all [B, N, H * d].
+/// The gradient of what was projected, [B, N, 3 * H * d], from the output's [B, N, H * d].
 ///
 /// # Panics
 /// Where a slice is not as long as `sizes` say.
-pub fn backward(sizes: Sizes, kept: &Kept, gradient: &[f32]) -> [Vec<f32>; 3] {
+pub fn backward(sizes: Sizes, kept: &Kept, gradient: &[f32]) -> Vec<f32> {
     let (clip, rows) = (sizes.clip(), sizes.heads * sizes.tokens);
     let all = sizes.batch * clip;
-    assert!([kept.query, kept.key, kept.value, kept.output, gradient].iter().all(|slice| slice.len() == all));
+    assert!(kept.projected.len() == 3 * all && kept.output.len() == all && gradient.len() == all);
     assert!(kept.log_sums.len() == sizes.batch * rows);
-    let mut gradients = [vec![0.0; all], vec![0.0; all], vec![0.0; all]];
+    let mut found = vec![0.0; 3 * all];
     if clip == 0 {
-        return gradients;
+        return found;
     }
-    let [for_query, for_key, for_value] = gradients.each_mut().map(|gradient| gradient.chunks_mut(clip));
-    let clips = for_query.zip(for_key).zip(for_value).collect::<Vec<_>>();
-    each(clips, |index, ((for_query, for_key), for_value)| {
-        let range = index * clip..(index + 1) * clip;
+    each(found.chunks_mut(3 * clip).collect(), |index, found| {
         let kept = Kept {
-            query: &kept.query[range.clone()],
-            key: &kept.key[range.clone()],
-            value: &kept.value[range.clone()],
-            output: &kept.output[range.clone()],
+            projected: &kept.projected[index * 3 * clip..][..3 * clip],
+            output: &kept.output[index * clip..][..clip],
             log_sums: &kept.log_sums[index * rows..][..rows],
         };
-        backward_clip(sizes, &kept, &gradient[range], [for_query, for_key, for_value]);
+        backward_clip(sizes, &kept, &gradient[index * clip..][..clip], found);
     });
-    gradients
+    found
 }
 
-fn backward_clip(sizes: Sizes, kept: &Kept, gradient: &[f32], [for_query, for_key, for_value]: [&mut [f32]; 3]) {
+fn backward_clip(sizes: Sizes, kept: &Kept, gradient: &[f32], found: &mut [f32]) {
+    let projected = kept.projected;
     let mut probabilities = vec![0.0; sizes.rows() * sizes.tokens];
     let mut slopes = probabilities.clone();
     for (head, from, count) in sizes.runs() {
         let table = Matrix::dense(count, sizes.tokens);
-        let all = sizes.head(head, 0, sizes.tokens);
+        let [keys, values] = [Third::Key, Third::Value].map(|which| sizes.third(which, head, 0, sizes.tokens));
+        let queries = sizes.third(Third::Query, head, from, count);
         let these = sizes.head(head, from, count);
-        product((&mut probabilities, table), (kept.query, these), (kept.key, all.transposed()), sizes.scale(), false);
-        product((&mut slopes, table), (gradient, these), (kept.value, all.transposed()), 1.0, false);
+        product(
+            (&mut probabilities, table),
+            (projected, queries),
+            (projected, keys.transposed()),
+            sizes.scale(),
+            false,
+        );
+        product((&mut slopes, table), (gradient, these), (projected, values.transposed()), 1.0, false);
         let tables = probabilities.chunks_exact_mut(sizes.tokens).zip(slopes.chunks_exact_mut(sizes.tokens));
         for (query, (probabilities, slopes)) in tables.enumerate().take(count) {
             let log_sum = kept.log_sums[head * sizes.tokens + from + query];
@@ -200,9 +216,9 @@ fn backward_clip(sizes: Sizes, kept: &Kept, gradient: &[f32], [for_query, for_ke
                 *slope = *probability * (*slope - through);
             }
         }
-        product((for_value, all), (&probabilities, table.transposed()), (gradient, these), 1.0, true);
-        product((for_query, these), (&slopes, table), (kept.key, all), sizes.scale(), false);
-        product((for_key, all), (&slopes, table.transposed()), (kept.query, these), sizes.scale(), true);
+        product((found, values), (&probabilities, table.transposed()), (gradient, these), 1.0, true);
+        product((found, queries), (&slopes, table), (projected, keys), sizes.scale(), false);
+        product((found, keys), (&slopes, table.transposed()), (projected, queries), sizes.scale(), true);
     }
 }
 

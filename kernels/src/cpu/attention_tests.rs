@@ -11,17 +11,20 @@ fn numbers(count: usize, seed: u32) -> Vec<f32> {
 }
 
 /// The formula itself, in doubles.
-fn exact(sizes: Sizes, query: &[f64], key: &[f64], value: &[f64]) -> Vec<f64> {
+fn exact(sizes: Sizes, projected: &[f64]) -> Vec<f64> {
     let (width, head_width) = (sizes.width(), sizes.head_width);
-    let mut output = vec![0.0; query.len()];
+    let mut output = vec![0.0; projected.len() / 3];
     let places = (0..sizes.batch).flat_map(|clip| (0..sizes.heads).map(move |head| (clip, head)));
     for ((clip, head), one) in places.flat_map(|place| (0..sizes.tokens).map(move |one| (place, one))) {
         let at = |token: usize| (clip * sizes.tokens + token) * width + head * head_width;
-        let dot = |other: usize| (0..head_width).map(|n| query[at(one) + n] * key[at(other) + n]).sum::<f64>();
+        let of = |third: usize, token: usize, n: usize| {
+            projected[(clip * sizes.tokens + token) * 3 * width + third * width + head * head_width + n]
+        };
+        let dot = |other: usize| (0..head_width).map(|n| of(0, one, n) * of(1, other, n)).sum::<f64>();
         let powers = (0..sizes.tokens).map(|other| (dot(other) / (head_width as f64).sqrt()).exp()).collect::<Vec<_>>();
         let sum = powers.iter().sum::<f64>();
         for n in 0..head_width {
-            output[at(one) + n] = (0..sizes.tokens).map(|other| powers[other] / sum * value[at(other) + n]).sum();
+            output[at(one) + n] = (0..sizes.tokens).map(|other| powers[other] / sum * of(2, other, n)).sum();
         }
     }
     output
@@ -43,12 +46,11 @@ const CASES: [Sizes; 4] = [
 fn outputs_are_the_formulas() {
     for sizes in CASES {
         let count = sizes.batch * sizes.clip();
-        let inputs = [1, 2, 3].map(|seed| numbers(count, seed));
+        let projected = numbers(3 * count, 1);
         let mut output = vec![f32::NAN; count];
         let mut log_sums = vec![f32::NAN; sizes.batch * sizes.heads * sizes.tokens];
-        forward(sizes, inputs.each_ref().map(Vec::as_slice), &mut output, &mut log_sums);
-        let [query, key, value] = inputs.each_ref().map(|numbers| doubles(numbers));
-        for (ours, exact) in output.iter().zip(exact(sizes, &query, &key, &value)) {
+        forward(sizes, &projected, &mut output, &mut log_sums);
+        for (ours, exact) in output.iter().zip(exact(sizes, &doubles(&projected))) {
             assert!((f64::from(*ours) - exact).abs() < 2e-6, "{sizes:?}: {ours} is not {exact}");
         }
     }
@@ -58,28 +60,24 @@ fn outputs_are_the_formulas() {
 fn gradients_are_the_formulas_slopes() {
     for sizes in &CASES[..3] {
         let count = sizes.batch * sizes.clip();
-        let inputs = [1, 2, 3].map(|seed| numbers(count, seed));
+        let projected = numbers(3 * count, 1);
         let gradient = numbers(count, 4);
         let mut output = vec![0.0; count];
         let mut log_sums = vec![0.0; sizes.batch * sizes.heads * sizes.tokens];
-        let [query, key, value] = inputs.each_ref().map(Vec::as_slice);
-        forward(*sizes, [query, key, value], &mut output, &mut log_sums);
-        let kept = Kept { query, key, value, output: &output, log_sums: &log_sums };
-        let gradients = backward(*sizes, &kept, &gradient);
+        forward(*sizes, &projected, &mut output, &mut log_sums);
+        let kept = Kept { projected: &projected, output: &output, log_sums: &log_sums };
+        let found = backward(*sizes, &kept, &gradient);
         // Central differences in doubles, of some of the numbers.
-        for (which, gradients) in gradients.iter().enumerate() {
-            for place in (0..count).step_by(count / 7 + 1) {
-                let value = |step: f64| {
-                    let mut inputs = inputs.each_ref().map(|numbers| doubles(numbers));
-                    inputs[which][place] += step;
-                    let [query, key, value] = inputs;
-                    let output = exact(*sizes, &query, &key, &value);
-                    output.iter().zip(&gradient).map(|(output, gradient)| output * f64::from(*gradient)).sum::<f64>()
-                };
-                let slope = (value(1e-5) - value(-1e-5)) / 2e-5;
-                let ours = f64::from(gradients[place]);
-                assert!((ours - slope).abs() < 1e-4, "{sizes:?}, input {which}: {ours} is not {slope}");
-            }
+        for place in (0..3 * count).step_by(3 * count / 23 + 1) {
+            let value = |step: f64| {
+                let mut projected = doubles(&projected);
+                projected[place] += step;
+                let output = exact(*sizes, &projected);
+                output.iter().zip(&gradient).map(|(output, gradient)| output * f64::from(*gradient)).sum::<f64>()
+            };
+            let slope = (value(1e-5) - value(-1e-5)) / 2e-5;
+            let ours = f64::from(found[place]);
+            assert!((ours - slope).abs() < 1e-4, "{sizes:?}, number {place}: {ours} is not {slope}");
         }
     }
 }

@@ -11,22 +11,35 @@ mod update;
 
 use std::sync::Arc;
 
-use burn::backend::ops::FloatTensorOps;
+use burn::backend::ops::{FloatTensorOps, ModuleOps};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
-use burn::tensor::{DType, FloatDType, TensorData};
+use burn::tensor::{DType, FloatDType, Shape, Slice, TensorData};
 
 use super::{Forward, Fused, Kernels, Normed};
 use crate::update::Rates;
 
 impl Fused for Flex {
-    fn fused_attention(
+    fn fused_projections(
+        tokens: FloatTensor<Self>,
         query: FloatTensor<Self>,
         key: FloatTensor<Self>,
         value: FloatTensor<Self>,
-        heads: usize,
     ) -> FloatTensor<Self> {
-        <Self as Kernels>::attention_forward([query, key, value], heads).0
+        let weights = Self::side_by_side([query, key, value], tokens.dtype());
+        Self::linear(tokens, weights, None)
+    }
+
+    fn fused_biases(
+        projected: FloatTensor<Self>,
+        query: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        Self::add_biases(projected, [query, value])
+    }
+
+    fn fused_attention(projected: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
+        <Self as Kernels>::attention_forward(projected, heads).0
     }
 
     fn fused_gelu(input: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -48,28 +61,44 @@ impl Kernels for Flex {
     type Kept = Arc<Vec<f32>>;
     type Statistics = Arc<Vec<[f32; 2]>>;
 
-    fn attention_forward(inputs: [FloatTensor<Self>; 3], heads: usize) -> (FloatTensor<Self>, Self::Kept) {
-        let (sizes, kept_as) = (sizes(&inputs[0], heads), inputs[0].dtype());
-        let inputs = inputs.map(in_full);
-        let mut output = vec![0.0; sizes.batch * sizes.tokens * heads * sizes.head_width];
-        let mut log_sums = vec![0.0; sizes.batch * heads * sizes.tokens];
-        attention::forward(sizes, inputs.each_ref().map(numbers), &mut output, &mut log_sums);
-        (as_kept(like(&inputs[0], output), kept_as), log_sums.into())
+    fn side_by_side(weights: [FloatTensor<Self>; 3], kept_as: DType) -> FloatTensor<Self> {
+        as_kept(Self::float_cat(weights.into(), 1), kept_as)
     }
 
-    fn attention_gradient(forward: Forward<Self>, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 3] {
-        let sizes = sizes(&gradient, forward.heads);
-        let kept_as = gradient.dtype();
-        let [query, key, value] = &forward.inputs.map(in_full);
-        let [output, gradient] = [forward.output, gradient].map(in_full);
-        let kept = attention::Kept {
-            query: numbers(query),
-            key: numbers(key),
-            value: numbers(value),
-            output: numbers(&output),
-            log_sums: &forward.kept,
-        };
-        attention::backward(sizes, &kept, numbers(&gradient)).map(|found| as_kept(like(query, found), kept_as))
+    fn apart(joined: FloatTensor<Self>) -> [FloatTensor<Self>; 3] {
+        let width = joined.shape()[1] / 3;
+        [0, 1, 2].map(|third| {
+            let columns = Slice::from(third * width..(third + 1) * width);
+            in_full(Self::float_slice(joined.clone(), &[Slice::full(), columns]))
+        })
+    }
+
+    fn add_biases(projected: FloatTensor<Self>, [query, value]: [FloatTensor<Self>; 2]) -> FloatTensor<Self> {
+        let width = query.shape().num_elements();
+        let bias = [numbers(&in_full(query)), &vec![0.0; width], numbers(&in_full(value))].concat();
+        let bias = Self::float_from_data(TensorData::new(bias, [1, 1, 3 * width]), &projected.device());
+        let kept_as = projected.dtype();
+        Self::float_add(projected, as_kept(bias, kept_as))
+    }
+
+    fn attention_forward(projected: FloatTensor<Self>, heads: usize) -> (FloatTensor<Self>, Self::Kept) {
+        let (sizes, kept_as) = (sizes(&projected, heads), projected.dtype());
+        let projected = in_full(projected);
+        let mut output = vec![0.0; sizes.batch * sizes.tokens * heads * sizes.head_width];
+        let mut log_sums = vec![0.0; sizes.batch * heads * sizes.tokens];
+        attention::forward(sizes, numbers(&projected), &mut output, &mut log_sums);
+        let shape = Shape::new([sizes.batch, sizes.tokens, heads * sizes.head_width]);
+        let output = Self::float_from_data(TensorData::new(output, shape), &projected.device());
+        (as_kept(output, kept_as), log_sums.into())
+    }
+
+    fn attention_gradient(forward: Forward<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (sizes, kept_as) = (sizes(&forward.projected, forward.heads), gradient.dtype());
+        let [projected, output, gradient] = [forward.projected, forward.output, gradient].map(in_full);
+        let kept =
+            attention::Kept { projected: numbers(&projected), output: numbers(&output), log_sums: &forward.kept };
+        let found = attention::backward(sizes, &kept, numbers(&gradient));
+        as_kept(like(&projected, found), kept_as)
     }
 
     fn gelu_forward(input: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -143,10 +172,10 @@ pub fn squares(parts: FloatTensor<Flex>, values: FloatTensor<Flex>, from: usize)
     parts
 }
 
-/// Of queries [B, N, D].
-fn sizes(query: &FloatTensor<Flex>, heads: usize) -> attention::Sizes {
-    let [batch, tokens, width] = query.shape().dims();
-    attention::Sizes { batch, tokens, heads, head_width: width / heads }
+/// Of queries, keys and values [B, N, 3 E].
+fn sizes(projected: &FloatTensor<Flex>, heads: usize) -> attention::Sizes {
+    let [batch, tokens, width] = projected.shape().dims();
+    attention::Sizes { batch, tokens, heads, head_width: width / 3 / heads }
 }
 
 /// Contiguous, in f32, which is what is computed with.

@@ -3,10 +3,12 @@
 mod attention;
 mod gelu;
 mod norm;
+mod projections;
 mod squares;
 mod total;
 mod update;
 
+use burn::backend::ops::ModuleOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Cube, TensorMetadata};
 use burn::tensor::DType;
@@ -20,13 +22,26 @@ pub use squares::squares;
 pub use update::update;
 
 impl Fused for Cube {
-    fn fused_attention(
+    fn fused_projections(
+        tokens: FloatTensor<Self>,
         query: FloatTensor<Self>,
         key: FloatTensor<Self>,
         value: FloatTensor<Self>,
-        heads: usize,
     ) -> FloatTensor<Self> {
-        <Self as Kernels>::attention_forward([query, key, value], heads).0
+        let weights = Self::side_by_side([query, key, value], tokens.dtype());
+        Self::linear(tokens, weights, None)
+    }
+
+    fn fused_biases(
+        projected: FloatTensor<Self>,
+        query: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        Self::add_biases(projected, [query, value])
+    }
+
+    fn fused_attention(projected: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
+        <Self as Kernels>::attention_forward(projected, heads).0
     }
 
     fn fused_gelu(input: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -49,20 +64,32 @@ impl Kernels for Cube {
     /// [R, 2].
     type Statistics = FloatTensor<Self>;
 
-    fn attention_forward(inputs: [FloatTensor<Self>; 3], heads: usize) -> (FloatTensor<Self>, Self::Kept) {
-        if attention::fits(inputs[0].shape()[2] / heads) {
-            let (output, log_sums) = attention::output(inputs, heads);
-            return (output, Some(log_sums));
-        }
-        (attention::plain_output(inputs, heads), None)
+    fn side_by_side(weights: [FloatTensor<Self>; 3], kept_as: DType) -> FloatTensor<Self> {
+        projections::side_by_side(weights, kept_as)
     }
 
-    fn attention_gradient(forward: Forward<Self>, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 3] {
-        let Forward { inputs: [query, key, value], output, kept, heads } = forward;
-        let all = [query, key, value, output, gradient];
+    fn apart(joined: FloatTensor<Self>) -> [FloatTensor<Self>; 3] {
+        projections::apart(joined)
+    }
+
+    fn add_biases(projected: FloatTensor<Self>, biases: [FloatTensor<Self>; 2]) -> FloatTensor<Self> {
+        projections::add_biases(projected, biases)
+    }
+
+    fn attention_forward(projected: FloatTensor<Self>, heads: usize) -> (FloatTensor<Self>, Self::Kept) {
+        if attention::fits(projected.shape()[2] / 3 / heads) {
+            let (output, log_sums) = attention::output(projected, heads);
+            return (output, Some(log_sums));
+        }
+        (attention::plain_output(projected, heads), None)
+    }
+
+    fn attention_gradient(forward: Forward<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {
+        let Forward { projected, output, kept, heads } = forward;
+        let all = [projected, output, gradient];
         match kept {
-            Some(log_sums) => attention::gradients(all, log_sums, heads),
-            None => attention::plain_gradients(all, heads),
+            Some(log_sums) => attention::gradient(all, log_sums, heads),
+            None => attention::plain_gradient(all, heads),
         }
     }
 

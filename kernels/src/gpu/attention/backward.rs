@@ -48,12 +48,12 @@ impl Tiling {
     }
 }
 
-pub fn launch(all: [CubeTensor; 5], log_sums: CubeTensor, heads: usize) -> [CubeTensor; 3] {
-    let [query, key, value, output, gradient] = all.map(into_contiguous);
-    let sizes = Sizes::of(&query, heads);
-    let client = query.client.clone();
-    let empty = |shape, dtype| empty_device_dtype(client.clone(), query.device.clone(), shape, dtype);
-    let element = element(&query);
+pub fn launch(all: [CubeTensor; 3], log_sums: CubeTensor, heads: usize) -> CubeTensor {
+    let [projected, output, gradient] = all.map(into_contiguous);
+    let sizes = Sizes::of(&projected, heads);
+    let client = projected.client.clone();
+    let empty = |shape, dtype| empty_device_dtype(client.clone(), projected.device.clone(), shape, dtype);
+    let element = element(&projected);
     let rows = sizes.batch * heads * sizes.tokens;
     let statistics = empty(Shape::new([rows, 2]), DType::F32);
     let dim = CubeDim::new(&client, rows);
@@ -72,18 +72,15 @@ pub fn launch(all: [CubeTensor; 5], log_sums: CubeTensor, heads: usize) -> [Cube
     );
 
     let Tiling { fours, parts, tile } = Tiling::of(sizes.head_width);
-    let [for_query, for_key, for_value] =
-        [(); 3].map(|()| empty(Shape::new([sizes.batch, sizes.tokens, heads * sizes.head_width]), query.dtype));
+    let found = empty(Shape::new([sizes.batch, sizes.tokens, 3 * sizes.width()]), projected.dtype);
     query_kernel::launch(
         &client,
         sizes.workgroups(ROWS),
         Tiling::of(sizes.head_width).threads(),
-        query.clone().into_tensor_arg(),
-        key.clone().into_tensor_arg(),
-        value.clone().into_tensor_arg(),
+        projected.clone().into_tensor_arg(),
         gradient.clone().into_tensor_arg(),
         statistics.clone().into_tensor_arg(),
-        for_query.clone().into_tensor_arg(),
+        found.clone().into_tensor_arg(),
         sizes.tokens as u32,
         sizes.scale(),
         fours,
@@ -95,13 +92,10 @@ pub fn launch(all: [CubeTensor; 5], log_sums: CubeTensor, heads: usize) -> [Cube
         &client,
         sizes.workgroups(ROWS),
         Tiling::of(sizes.head_width).threads(),
-        query.into_tensor_arg(),
-        key.into_tensor_arg(),
-        value.into_tensor_arg(),
+        projected.into_tensor_arg(),
         gradient.into_tensor_arg(),
         statistics.into_tensor_arg(),
-        for_key.clone().into_tensor_arg(),
-        for_value.clone().into_tensor_arg(),
+        found.clone().into_tensor_arg(),
         sizes.tokens as u32,
         sizes.scale(),
         fours,
@@ -109,7 +103,7 @@ pub fn launch(all: [CubeTensor; 5], log_sums: CubeTensor, heads: usize) -> [Cube
         tile,
         element,
     );
-    [for_query, for_key, for_value]
+    found
 }
 
 /// Of each query, `statistics` [B, H, N, 2]: the logarithm of its sum, and its output times its output's gradient.
@@ -139,12 +133,14 @@ fn statistics_kernel<F: Float>(
     }
 }
 
-/// Brings rows `from..` of a head into shared memory, as wide as all parts of a row together; zeros where there are none.
+/// Brings rows `from..` of a head, which begins at `head` and has a row every so many vectors, into shared memory, as wide as
+/// all parts of a row together; zeros where there are none.
 #[cube]
 fn bring<F: Float>(
     source: &Tensor<Kept<F>>,
     shared: &mut Shared<[Four]>,
     head: usize,
+    row: usize,
     from: usize,
     tokens: usize,
     #[comptime] fours: usize,
@@ -152,7 +148,6 @@ fn bring<F: Float>(
     #[comptime] tile: usize,
 ) {
     let wide = comptime![parts * fours.div_ceil(parts)];
-    let row = CUBE_COUNT_Y as usize * fours;
     let mut place = UNIT_POS_X as usize;
     while place < comptime![tile * wide] {
         let token = from + place / wide;
@@ -192,12 +187,10 @@ fn exchange(numbers: &mut Array<f32>, exchanged: &mut Shared<[f32]>, #[comptime]
 #[cube(launch)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are scalars and tensors")]
 fn query_kernel<F: Float>(
-    query: &Tensor<Kept<F>>,
-    key: &Tensor<Kept<F>>,
-    value: &Tensor<Kept<F>>,
+    projected: &Tensor<Kept<F>>,
     gradient: &Tensor<Kept<F>>,
     statistics: &Tensor<f32>,
-    for_query: &mut Tensor<Kept<F>>,
+    found: &mut Tensor<Kept<F>>,
     tokens: u32,
     scale: f32,
     #[comptime] fours: usize,
@@ -210,6 +203,8 @@ fn query_kernel<F: Float>(
     let wide = comptime![parts * each];
     let row = CUBE_COUNT_Y as usize * fours;
     let head = CUBE_POS_Z as usize * tokens * row + CUBE_POS_Y as usize * fours;
+    // Where the same head's queries begin.
+    let queries_at = CUBE_POS_Z as usize * tokens * 3 * row + CUBE_POS_Y as usize * fours;
     let first_four = UNIT_POS_X as usize / comptime![ROWS] * each;
     let mine = CUBE_POS_X as usize * comptime![ROWS] + UNIT_POS_X as usize % comptime![ROWS];
     // Threads behind the last query do its work once more: all have to meet at the barriers.
@@ -227,7 +222,8 @@ fn query_kernel<F: Float>(
         slopes[four] = Four::new(f32::new(0.0));
         sum[four] = Four::new(f32::new(0.0));
         if first_four + four < fours {
-            asked[four] = Four::cast_from(query[head + token * row + first_four + four]) * Four::new(scale);
+            let asked_at = queries_at + token * 3 * row + first_four + four;
+            asked[four] = Four::cast_from(projected[asked_at]) * Four::new(scale);
             slopes[four] = Four::cast_from(gradient[head + token * row + first_four + four]);
         }
     }
@@ -239,8 +235,8 @@ fn query_kernel<F: Float>(
     let mut from = 0usize;
     while from < tokens {
         sync_cube();
-        bring(key, &mut keys, head, from, tokens, fours, parts, tile);
-        bring(value, &mut values, head, from, tokens, fours, parts, tile);
+        bring(projected, &mut keys, queries_at + row, 3 * row, from, tokens, fours, parts, tile);
+        bring(projected, &mut values, queries_at + 2 * row, 3 * row, from, tokens, fours, parts, tile);
         sync_cube();
         for group in 0..comptime![tile / STRIDE] {
             let first = group * comptime![STRIDE];
@@ -276,7 +272,8 @@ fn query_kernel<F: Float>(
         #[unroll]
         for four in 0..each {
             if first_four + four < fours {
-                for_query[head + token * row + first_four + four] = Kept::<F>::cast_from(sum[four] * Four::new(scale));
+                let place = queries_at + token * 3 * row + first_four + four;
+                found[place] = Kept::<F>::cast_from(sum[four] * Four::new(scale));
             }
         }
     }
@@ -285,13 +282,10 @@ fn query_kernel<F: Float>(
 #[cube(launch)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's arguments are scalars and tensors")]
 fn key_kernel<F: Float>(
-    query: &Tensor<Kept<F>>,
-    key: &Tensor<Kept<F>>,
-    value: &Tensor<Kept<F>>,
+    projected: &Tensor<Kept<F>>,
     gradient: &Tensor<Kept<F>>,
     statistics: &Tensor<f32>,
-    for_key: &mut Tensor<Kept<F>>,
-    for_value: &mut Tensor<Kept<F>>,
+    found: &mut Tensor<Kept<F>>,
     tokens: u32,
     scale: f32,
     #[comptime] fours: usize,
@@ -304,6 +298,8 @@ fn key_kernel<F: Float>(
     let wide = comptime![parts * each];
     let row = CUBE_COUNT_Y as usize * fours;
     let head = CUBE_POS_Z as usize * tokens * row + CUBE_POS_Y as usize * fours;
+    // Where the same head's queries begin.
+    let queries_at = CUBE_POS_Z as usize * tokens * 3 * row + CUBE_POS_Y as usize * fours;
     let first_four = UNIT_POS_X as usize / comptime![ROWS] * each;
     let mine = CUBE_POS_X as usize * comptime![ROWS] + UNIT_POS_X as usize % comptime![ROWS];
     // Threads behind the last key do its work once more: all have to meet at the barriers.
@@ -321,8 +317,9 @@ fn key_kernel<F: Float>(
         key_sum[four] = Four::new(f32::new(0.0));
         value_sum[four] = Four::new(f32::new(0.0));
         if first_four + four < fours {
-            my_key[four] = Four::cast_from(key[head + token * row + first_four + four]) * Four::new(scale);
-            my_value[four] = Four::cast_from(value[head + token * row + first_four + four]);
+            let key_at = queries_at + row + token * 3 * row + first_four + four;
+            my_key[four] = Four::cast_from(projected[key_at]) * Four::new(scale);
+            my_value[four] = Four::cast_from(projected[key_at + row]);
         }
     }
 
@@ -334,8 +331,8 @@ fn key_kernel<F: Float>(
     let mut from = 0usize;
     while from < tokens {
         sync_cube();
-        bring(query, &mut queries, head, from, tokens, fours, parts, tile);
-        bring(gradient, &mut gradients, head, from, tokens, fours, parts, tile);
+        bring(projected, &mut queries, queries_at, 3 * row, from, tokens, fours, parts, tile);
+        bring(gradient, &mut gradients, head, row, from, tokens, fours, parts, tile);
         let mut place = UNIT_POS_X as usize;
         while place < comptime![tile * 2] {
             // Queries behind the last have no weight.
@@ -380,9 +377,9 @@ fn key_kernel<F: Float>(
         #[unroll]
         for four in 0..each {
             if first_four + four < fours {
-                for_key[head + token * row + first_four + four] =
-                    Kept::<F>::cast_from(key_sum[four] * Four::new(scale));
-                for_value[head + token * row + first_four + four] = Kept::<F>::cast_from(value_sum[four]);
+                let key_at = queries_at + row + token * 3 * row + first_four + four;
+                found[key_at] = Kept::<F>::cast_from(key_sum[four] * Four::new(scale));
+                found[key_at + row] = Kept::<F>::cast_from(value_sum[four]);
             }
         }
     }

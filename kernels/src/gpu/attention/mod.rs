@@ -12,7 +12,7 @@ use burn::backend::TensorMetadata;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
-pub use plain::{gradients as plain_gradients, output as plain_output};
+pub use plain::{gradient as plain_gradient, output as plain_output};
 
 /// Four numbers as they are computed with, whatever they are kept as.
 type Four = Vector<f32, Const<4>>;
@@ -29,18 +29,19 @@ pub fn fits(head_width: usize) -> bool {
     head_width > 0 && head_width.is_multiple_of(4) && head_width <= WIDEST
 }
 
-/// [B, N, H * d] three times -> [B, N, H * d], and ln of the sum of e^score of each query, [B, H, N].
-pub fn output(inputs: [CubeTensor; 3], heads: usize) -> (CubeTensor, CubeTensor) {
-    forward::launch(inputs, heads)
+/// Queries, keys and values side by side [B, N, 3 * H * d] -> [B, N, H * d], and ln of the sum of e^score of each query,
+/// [B, H, N].
+pub fn output(projected: CubeTensor, heads: usize) -> (CubeTensor, CubeTensor) {
+    forward::launch(projected, heads)
 }
 
-/// Query, key, value, output and the output's gradient, [B, N, H * d] each, with the forward pass's logarithms [B, H, N] ->
-/// the gradients of the first three.
-pub fn gradients(all: [CubeTensor; 5], log_sums: CubeTensor, heads: usize) -> [CubeTensor; 3] {
+/// What was projected [B, N, 3 * H * d], output and the output's gradient [B, N, H * d], and the forward pass's logarithms
+/// [B, H, N] -> the gradient of what was projected.
+pub fn gradient(all: [CubeTensor; 3], log_sums: CubeTensor, heads: usize) -> CubeTensor {
     backward::launch(all, log_sums, heads)
 }
 
-/// How a [B, N, H * d] tensor is cut up.
+/// How a [B, N, 3 * H * d] tensor is cut up.
 #[derive(Clone, Copy)]
 struct Sizes {
     batch: usize,
@@ -50,9 +51,13 @@ struct Sizes {
 }
 
 impl Sizes {
-    fn of(query: &CubeTensor, heads: usize) -> Self {
-        let [batch, tokens, width] = query.shape().dims();
-        Self { batch, tokens, heads, head_width: width / heads }
+    fn of(projected: &CubeTensor, heads: usize) -> Self {
+        let [batch, tokens, width] = projected.shape().dims();
+        Self { batch, tokens, heads, head_width: width / 3 / heads }
+    }
+
+    fn width(self) -> usize {
+        self.heads * self.head_width
     }
 
     /// 1 / sqrt(d).

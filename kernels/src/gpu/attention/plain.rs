@@ -7,19 +7,21 @@ use burn_cubecl::tensor::CubeTensor;
 
 use crate::clips_at_once;
 
-/// [B, N, H * d] three times -> [B, N, H * d].
-pub fn output(inputs: [CubeTensor; 3], heads: usize) -> CubeTensor {
-    let [output] = some_at_a_time(inputs, heads, |[query, key, value]| {
+/// Queries, keys and values side by side [B, N, 3 * H * d] -> [B, N, H * d].
+pub fn output(projected: CubeTensor, heads: usize) -> CubeTensor {
+    let [output] = some_at_a_time(thirds(projected), heads, |[query, key, value]| {
         let scale = scale(&query);
         [Cube::float_matmul(probabilities(Cube::float_mul_scalar(query, scale), key), value)]
     });
     output
 }
 
-/// Query, key, value, output and the output's gradient, [B, N, H * d] each -> the gradients of the first three; the scores are
-/// computed anew.
-pub fn gradients(all: [CubeTensor; 5], heads: usize) -> [CubeTensor; 3] {
-    some_at_a_time(all, heads, |[query, key, value, output, gradient]| {
+/// What was projected [B, N, 3 * H * d], output and the output's gradient [B, N, H * d] -> the gradient of what was projected;
+/// the scores are computed anew.
+pub fn gradient([projected, output, gradient]: [CubeTensor; 3], heads: usize) -> CubeTensor {
+    let [query, key, value] = thirds(projected);
+    let all = [query, key, value, output, gradient];
+    let found = some_at_a_time(all, heads, |[query, key, value, output, gradient]| {
         let scale = scale(&query);
         let query = Cube::float_mul_scalar(query, scale);
         let probabilities = probabilities(query.clone(), key.clone());
@@ -29,6 +31,16 @@ pub fn gradients(all: [CubeTensor; 5], heads: usize) -> [CubeTensor; 3] {
         let slopes = Cube::float_mul(slopes, probabilities);
         let for_query = Cube::float_mul_scalar(Cube::float_matmul(slopes.clone(), key), scale);
         [for_query, Cube::float_matmul(transposed(slopes), query), for_value]
+    });
+    Cube::float_cat(found.into(), 2)
+}
+
+/// [B, N, 3 * H * d] -> three times [B, N, H * d].
+fn thirds(projected: CubeTensor) -> [CubeTensor; 3] {
+    let width = projected.shape()[2] / 3;
+    [0, 1, 2].map(|third| {
+        let columns = Slice::from(third * width..(third + 1) * width);
+        Cube::float_slice(projected.clone(), &[Slice::full(), Slice::full(), columns])
     })
 }
 
