@@ -1,4 +1,4 @@
-//! Sums of squares of many tensors, for the norm of all gradients: one launch a tensor on the GPU.
+//! Sums of squares of many tensors, for the norm of all gradients: a launch for some tensors at a time on the GPU.
 //!
 //! Comes in: tensors. Goes out: their sums, in parts, in one tensor that the whole is summed from.
 
@@ -10,54 +10,74 @@ use crate::{cpu, gpu};
 
 /// Parts of a tensor's sum, at most.
 pub(crate) const PARTS: usize = 64;
+/// Tensors of a launch: with the parts and the kernel's own numbers, as many buffers as every WebGPU device lets a kernel bind.
+pub(crate) const AT_ONCE: usize = 6;
 
-/// Sums of squares, tensor by tensor.
-pub struct Squares {
-    /// [count * PARTS].
-    parts: Tensor<1>,
-    added: usize,
-}
-
-impl Squares {
-    /// Room for so many tensors; without autodiff.
-    pub fn of(count: usize, device: &Device) -> Self {
-        Self { parts: Tensor::zeros([count.max(1) * PARTS], device), added: 0 }
+/// The sum of all squares of these tensors [P], without autodiff; goes out: [1].
+pub fn sum_of_squares(tensors: Vec<Tensor<1>>, device: &Device) -> Tensor<1> {
+    let mut parts = Tensor::<1>::zeros([tensors.len().max(1) * PARTS], device);
+    for (index, some) in tensors.chunks(AT_ONCE).enumerate() {
+        let mut some = some.iter().cloned();
+        let Some(first) = some.next() else { break };
+        let count = some.len() + 1;
+        // Where there are fewer, the first stands for those that are not there, and is not counted.
+        let mut next = || some.next().unwrap_or_else(|| first.clone()).into_dispatch();
+        let others = [(); AT_ONCE - 1].map(|()| next());
+        let [second, third, fourth, fifth, sixth] = others;
+        let (parts_so_far, first) = (parts.into_dispatch(), first.clone().into_dispatch());
+        let from = index * AT_ONCE * PARTS;
+        let six = Dispatch::fused_squares(parts_so_far, first, second, third, fourth, fifth, sixth, count, from);
+        parts = Tensor::from_dispatch(six);
     }
-
-    /// One more tensor, flat: [P].
-    ///
-    /// # Panics
-    /// Where there is no room for it.
-    pub fn add(&mut self, values: Tensor<1>) {
-        let from = self.added * PARTS;
-        assert!(from + PARTS <= self.parts.dims()[0], "more tensors than there is room for");
-        self.added += 1;
-        // Nobody else may read the parts while they change where they are.
-        let parts = std::mem::replace(&mut self.parts, Tensor::empty([1], &values.device()));
-        let parts = Dispatch::fused_squares(parts.into_dispatch(), values.into_dispatch(), from);
-        self.parts = Tensor::from_dispatch(parts);
-    }
-
-    /// Of all of them, [1].
-    pub fn sum(self) -> Tensor<1> {
-        self.parts.sum()
-    }
+    parts.sum()
 }
 
 #[backend_extension(Flex, Cube)]
 trait SumSquares: Backend {
-    /// `parts` with those of `values` at `from`.
-    fn fused_squares(parts: FloatTensor<Self>, values: FloatTensor<Self>, from: usize) -> FloatTensor<Self>;
+    /// `parts` with those of the first `count` tensors from `from` on.
+    #[allow(clippy::too_many_arguments, reason = "an operation's tensors are arguments of their own")]
+    fn fused_squares(
+        parts: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        third: FloatTensor<Self>,
+        fourth: FloatTensor<Self>,
+        fifth: FloatTensor<Self>,
+        sixth: FloatTensor<Self>,
+        count: usize,
+        from: usize,
+    ) -> FloatTensor<Self>;
 }
 
 impl SumSquares for Flex {
-    fn fused_squares(parts: FloatTensor<Self>, values: FloatTensor<Self>, from: usize) -> FloatTensor<Self> {
-        cpu::squares(parts, values, from)
+    fn fused_squares(
+        parts: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        third: FloatTensor<Self>,
+        fourth: FloatTensor<Self>,
+        fifth: FloatTensor<Self>,
+        sixth: FloatTensor<Self>,
+        count: usize,
+        from: usize,
+    ) -> FloatTensor<Self> {
+        let tensors = [first, second, third, fourth, fifth, sixth].into_iter().take(count);
+        tensors.enumerate().fold(parts, |parts, (index, values)| cpu::squares(parts, values, from + index * PARTS))
     }
 }
 
 impl SumSquares for Cube {
-    fn fused_squares(parts: FloatTensor<Self>, values: FloatTensor<Self>, from: usize) -> FloatTensor<Self> {
-        gpu::squares(parts, values, from)
+    fn fused_squares(
+        parts: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        third: FloatTensor<Self>,
+        fourth: FloatTensor<Self>,
+        fifth: FloatTensor<Self>,
+        sixth: FloatTensor<Self>,
+        count: usize,
+        from: usize,
+    ) -> FloatTensor<Self> {
+        gpu::squares(parts, [first, second, third, fourth, fifth, sixth], count, from)
     }
 }

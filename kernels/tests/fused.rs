@@ -3,7 +3,7 @@
 use burn::tensor::activation::softmax;
 use burn::tensor::{DType, Device, Distribution, FloatDType, Gradients, Tensor};
 
-use cliptune_kernels::squares::Squares;
+use cliptune_kernels::squares::sum_of_squares;
 use cliptune_kernels::update::{Rates, Updated, update};
 use cliptune_kernels::{biased_gelu, layer_norm, projections, query_value_biased};
 
@@ -241,14 +241,13 @@ fn the_squares_of_many_tensors_are_summed() {
     let device = device();
     let lengths = [1, 7, 64, 511, 513, 40_000, 600_001];
     let tensors = lengths.map(|length| random([length], &device));
-    let mut squares = Squares::of(lengths.len(), &device);
-    tensors.iter().for_each(|tensor| squares.add(tensor.clone()));
+    let sum = sum_of_squares(tensors.to_vec(), &device);
     let expected: f64 = tensors
         .into_iter()
         .flat_map(|tensor| tensor.into_data().iter::<f64>().collect::<Vec<_>>())
         .map(|value| value * value)
         .sum();
-    let sum = f64::from(squares.sum().into_scalar::<f32>());
+    let sum = f64::from(sum.into_scalar::<f32>());
     assert!((sum / expected - 1.0).abs() < 1e-6, "{sum} instead of {expected}");
 }
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, Tensor};
-use cliptune_kernels::squares::Squares;
+use cliptune_kernels::squares::sum_of_squares;
 use cliptune_kernels::update::{Rates, Updated, update};
 
 use super::loss_scale::LossScale;
@@ -42,10 +42,9 @@ impl GradientSum {
     /// The same for gradients of a loss that was scaled, which a step is to undo. The norm is 0 where they are too large for
     /// 16 bits, and the step leaves all parameters as they are.
     pub fn clip_scaled(&mut self, maximum: f64, loss_scale: Option<&mut LossScale>) -> Option<Tensor<1>> {
-        let gradients = || self.order.iter().filter_map(|id| self.gradients.get(id));
-        let mut squares = Squares::of(self.order.len(), &gradients().next()?.device());
-        gradients().for_each(|gradient| squares.add(gradient.clone()));
-        let norm = squares.sum().sqrt();
+        let gradients: Vec<_> = self.order.iter().filter_map(|id| self.gradients.get(id).cloned()).collect();
+        let device = gradients.first()?.device();
+        let norm = sum_of_squares(gradients, &device).sqrt();
         let (norm, undone) = match loss_scale.map(|scale| scale.undo(norm.clone())) {
             Some([norm, undone]) => (norm, Some(undone)),
             None => (norm, None),

@@ -163,7 +163,7 @@ pub fn update(
     changed
 }
 
-/// [`crate::squares`] on the CPU: a tensor's sum is in one part.
+/// [`crate::squares`] on the CPU: a tensor's sum is in one part, at `from`.
 pub fn squares(parts: FloatTensor<Flex>, values: FloatTensor<Flex>, from: usize) -> FloatTensor<Flex> {
     let mut parts = if parts.is_contiguous() { parts } else { parts.to_contiguous() };
     let sum: f64 = numbers(&values.to_contiguous()).iter().map(|&value| f64::from(value) * f64::from(value)).sum();
