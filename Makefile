@@ -1,5 +1,5 @@
 # The two commands that people need are `make serve` and `make test`; both set up what they need first.
-.PHONY: serve test build setup check test-native test-browser test-e2e test-interop media-support sizes screenshots held-out bench-inference bench-start bench-training sample starter people-starter clean
+.PHONY: serve test build setup check test-native test-browser test-e2e test-interop media-support sizes screenshots held-out bench-growth bench-inference bench-start bench-training sample starter people-starter clean
 
 serve: ## Build the page and serve it at http://localhost:8080
 	@scripts/setup.sh build
@@ -56,10 +56,15 @@ bench-start: build ## What each program weighs, and how long the page takes from
 	@node scripts/sizes.mjs
 	@node benches/start.mjs
 
-bench-training: ## A training step's time beside PyTorch's, and its memory on a GPU, natively (docs/training.md)
+bench-growth: build ## How time and memory grow with tokens, batch, classes and clips, in Chromium, into docs/growth.md
+	@scripts/setup.sh test
+	@scripts/bench_growth.sh --out docs/growth.md
+
+bench-training: ## A training step's time beside PyTorch's and TensorFlow.js', and its memory on a GPU (docs/training.md)
 	@scripts/setup.sh test
 	@scripts/bench_training.sh time
 	@scripts/bench_training.sh memory
+	@scripts/bench_training.sh browser
 
 people-starter: ## Make the starter model for people anew, in PyTorch (nearly three hours, several GB from the registry)
 	@scripts/make_people_starter.sh

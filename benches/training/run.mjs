@@ -33,13 +33,13 @@ function time(python, cases) {
 
 function memory(cases) {
   const rows = cases.flatMap((words) =>
-    [[], ["twice"]].map((twice) => {
-      const { memory, ...told } = run(program, [...words, "gpu", ...twice]);
+    [[], ["twice"], ["half"], ["half", "twice"]].map((ways) => {
+      const { memory, ...told } = run(program, [...words, "gpu", ...ways]);
       const { weights, forward, backward, after, reserved } = memory;
-      return [told.size, told.batch, told.twice ? "twice" : "once", told.device, ...[weights, forward - after, backward - after, after - weights, reserved].map(gigabytes)];
+      return [told.size, told.batch, told.half ? "16 bits" : "32 bits", told.twice ? "twice" : "once", told.device, ...[weights, forward - after, backward - after, after - weights, reserved].map(gigabytes)];
     }),
   );
-  return [["model", "batch", "each layer", "device", "weights", "kept by the forward pass", "gradients", "moments", "reserved at most"], rows];
+  return [["model", "batch", "products in", "each layer", "device", "weights", "kept by the forward pass", "gradients", "moments", "reserved at most"], rows];
 }
 
 const cases = (words, usual) => (words.length > 0 ? words : usual).map((one) => one.split(":"));

@@ -3,8 +3,9 @@
 //! Comes in: a size, a batch, a number of steps, a device. Goes out: a line of JSON, which run.mjs makes tables of. The
 //! engine's own model, loss, gradients and optimizer on random clips; decodes nothing.
 //!
-//! usage: cargo run --example step -- SIZE BATCH STEPS cpu|gpu [twice]
-//! `twice`: each layer is computed twice, so that less is kept (`train::recomputing`).
+//! usage: cargo run --example step -- SIZE BATCH STEPS cpu|gpu [twice] [half]
+//! `twice`: each layer is computed twice, so that less is kept (`train::recomputing`). `half`: the layers' products are of 16
+//! bits, and the loss is scaled.
 
 use std::time::Instant;
 
@@ -15,6 +16,7 @@ use cliptune::engine::loaded::LoadedModel;
 use cliptune::model::classifier::{VideoMae, cross_entropy};
 use cliptune::model::config::{ModelSize, VideoMaeConfig};
 use cliptune::protocol::DeviceChoice;
+use cliptune::train::loss_scale::LossScale;
 use cliptune::train::optimizer::{AdamW, GradientSum};
 use cliptune::train::recomputing;
 use replace_with::replace_with_or_abort;
@@ -22,7 +24,7 @@ use serde::Serialize;
 use serde_json::json;
 
 const CLASSES: usize = 10;
-const USAGE: &str = "usage: step SIZE BATCH STEPS cpu|gpu [twice]";
+const USAGE: &str = "usage: step SIZE BATCH STEPS cpu|gpu [twice] [half]";
 
 struct Bench {
     /// Without autodiff.
@@ -42,7 +44,8 @@ impl Bench {
     /// Milliseconds that it takes until the loss is read.
     fn timed(&self, compute: impl FnOnce() -> Tensor<1>) -> f64 {
         let from = Instant::now();
-        compute().into_data();
+        // What is read is looked at: until then, it may be on its way.
+        compute().into_scalar::<f32>();
         from.elapsed().as_secs_f64() * 1e3
     }
 
@@ -95,7 +98,7 @@ fn median(mut times: Vec<f64>) -> f64 {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = std::env::args().skip(1).collect::<Vec<_>>();
     let ([size, batch, steps, place], rest) = arguments.split_first_chunk().ok_or(USAGE)?;
-    let twice = rest.iter().any(|word| word == "twice");
+    let [twice, half] = ["twice", "half"].map(|asked| rest.iter().any(|word| word == asked));
     let size = ModelSize::from_name(size).ok_or("SIZE is micro, tiny, small or base")?;
     let (batch, steps): (usize, usize) = (batch.parse()?, steps.parse()?);
     let choice = if place == "gpu" { DeviceChoice::Gpu } else { DeviceChoice::Cpu };
@@ -103,7 +106,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let training = device.clone().autodiff();
 
     let classes = (0..CLASSES).map(|class| class.to_string()).collect::<Vec<_>>();
-    let LoadedModel { mut model, config, .. } = LoadedModel::fresh(size, &classes, 2.1, 42, &training);
+    let LoadedModel { model, config, .. } = LoadedModel::fresh(size, &classes, 2.1, 42, &training);
     let [height, width] = config.image_size.height_width();
     let shape = [batch, config.num_frames, config.num_channels, height, width];
     let labels = (0..batch).map(|clip| (clip % CLASSES) as i32).collect::<Vec<_>>();
@@ -112,6 +115,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         labels: TensorData::new(labels, [batch]),
         device,
     };
+    let mut model = model.in_half(half);
     let peak = peak(&bench);
     let answering = model.valid();
     let forward = (0..=steps).map(|_| bench.timed(|| bench.loss(&answering, &bench.device))).skip(1);
@@ -119,6 +123,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     drop(answering);
     let mut memory = Memory { weights: bench.in_use(), ..Memory::default() };
     let mut optimizer = AdamW::new(0.05);
+    let mut scale = half.then(|| LossScale::new(None, &bench.device));
     let mut times = Vec::new();
     for _ in 0..=steps {
         times.push(bench.timed(|| {
@@ -129,7 +134,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 let loss = cross_entropy(logits, labels);
                 memory.forward = bench.in_use();
                 memory.reserved = bench.reserved().max(memory.reserved);
-                loss
+                scale.iter().fold(loss, |loss, scale| scale.raise(loss))
             };
             let loss = if twice {
                 recomputing::learn(&model, pixels, None, loss, (&mut gradients, 1.0)).1
@@ -138,7 +143,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 gradients.add(&model, &mut loss.backward(), 1.0);
                 loss.without_autodiff()
             };
-            gradients.clip(1.0);
+            let loss = scale.iter().fold(loss, |loss, scale| scale.lower(loss));
+            gradients.clip_scaled(1.0, scale.as_mut());
             memory.backward = bench.in_use();
             memory.reserved = bench.reserved().max(memory.reserved);
             replace_with_or_abort(&mut model, |model| optimizer.step(model, gradients, 1e-4));
@@ -150,7 +156,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let step = median(times.split_off(1.min(steps)));
     let line = json!({
-        "size": size.name(), "batch": batch, "twice": twice, "device": report.name, "forward_ms": forward, "step_ms": step,
+        "size": size.name(), "batch": batch, "twice": twice, "half": half, "device": report.name, "forward_ms": forward, "step_ms": step,
         "forward_flop": forward_flop(&config) * batch as f64, "peak_flop_per_s": peak, "memory": memory,
     });
     println!("{line}");
