@@ -54,8 +54,8 @@ pub enum JobError {
     )]
     OtherData(String),
     #[error(
-        "These settings ask for products in 16 bits, which this device does not compute with. Turn \"Products in 16 bits\" \
-         off under \"More settings\"."
+        "These settings ask for products in 16 bits, which this device does not compute with. Turn “Products in 16 bits” off under \
+         “More settings”."
     )]
     NoHalf,
     #[error("{0}")]

@@ -80,7 +80,7 @@ pub fn ExpertSettings() -> impl IntoView {
         </label>
         <p class="hint">{move || match half.get() {
             true => "Half the memory for what each layer computes, and quicker on many GPUs; fp16 of the Trainer.",
-            false => "Only a GPU that computes with 16 bits can; this device is none.",
+            false => "For GPUs that compute with 16 bits; this device does not.",
         }}</p>
         <h3>"Against learning by heart"</h3>
         <div class="fields">

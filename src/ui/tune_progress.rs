@@ -162,10 +162,8 @@ fn Figures() -> impl IntoView {
         curves.with(|curves| {
             let latest = curves.latest.as_ref().filter(|latest| latest.computing_per_clip > 0.0);
             latest.map(|StepReport { waiting_per_clip, computing_per_clip, .. }| {
-                format!(
-                    ", {} of the time",
-                    percent((computing_per_clip / (waiting_per_clip + computing_per_clip)) as f32)
-                )
+                let share = computing_per_clip / (waiting_per_clip + computing_per_clip);
+                format!(" {:.0}% busy", 100.0 * share)
             })
         })
     };
