@@ -85,6 +85,7 @@ test("settings from a machine with another GPU are refused with what to change",
   await page.page.waitForFunction(() => document.querySelector('[data-testid="fp16"]').checked);
   await page.by("start-tuning").click();
   await page.page.getByText("Turn “Products in 16 bits” off").waitFor();
+  await page.page.getByText("More settings", { exact: true }).click();
   await page.by("fp16").uncheck();
   assert.ok(await page.by("fp16").isDisabled());
   page.assertNothingUncaught();
