@@ -17,9 +17,10 @@ pub struct LossScale {
 }
 
 impl LossScale {
-    /// As it was when a run stood somewhere, or the first.
+    /// As it was when a run stood somewhere, or the first: anybody may have written that run's record.
     pub fn new(stood: Option<f32>, device: &Device) -> Self {
-        Self { scale: Tensor::full([1], stood.unwrap_or(FIRST), &device.clone().without_autodiff()) }
+        let scale = stood.filter(|scale| scale.is_normal() && (0.0..=FIRST).contains(scale)).unwrap_or(FIRST);
+        Self { scale: Tensor::full([1], scale, &device.clone().without_autodiff()) }
     }
 
     /// [1], without autodiff.
@@ -55,6 +56,16 @@ mod tests {
 
     fn number(tensor: Tensor<1>) -> f32 {
         tensor.into_scalar()
+    }
+
+    #[test]
+    fn a_scale_that_cannot_have_been_is_the_first() {
+        let device = Device::flex();
+        for (stood, scale) in
+            [(None, FIRST), (Some(512.0), 512.0), (Some(0.0), FIRST), (Some(-2.0), FIRST), (Some(1e30), FIRST)]
+        {
+            assert_eq!(number(LossScale::new(stood, &device).current()), scale);
+        }
     }
 
     #[test]
