@@ -11,7 +11,7 @@ pub mod squares;
 pub mod update;
 
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, Dispatch, backend_extension};
+use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::tensor::{DType, Tensor};
 
 /// Bytes of scores that a GPU writes at once where it writes any, or one clip's: what every WebGPU device lets a kernel bind.
@@ -125,6 +125,43 @@ trait Kernels: Backend {
 
     /// Gradients of input, gamma and beta.
     fn layer_norm_gradient(normed: Normed<Self>, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 3];
+}
+
+impl<B: Kernels> Fused for B {
+    fn fused_projections(
+        tokens: FloatTensor<Self>,
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let weights = B::side_by_side([query, key, value], tokens.dtype());
+        B::linear(tokens, weights, None)
+    }
+
+    fn fused_biases(
+        projected: FloatTensor<Self>,
+        query: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        B::add_biases(projected, [query, value])
+    }
+
+    fn fused_attention(projected: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
+        B::attention_forward(projected, heads).0
+    }
+
+    fn fused_gelu(input: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        B::gelu_forward(input, bias)
+    }
+
+    fn fused_layer_norm(
+        input: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        B::layer_norm_forward(input, gamma, beta, epsilon as f32).0
+    }
 }
 
 /// An attention that was computed.

@@ -11,50 +11,13 @@ mod update;
 
 use std::sync::Arc;
 
-use burn::backend::ops::{FloatTensorOps, ModuleOps};
+use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{DType, FloatDType, Shape, Slice, TensorData};
 
-use super::{Forward, Fused, Kernels, Normed};
+use super::{Forward, Kernels, Normed};
 use crate::update::Rates;
-
-impl Fused for Flex {
-    fn fused_projections(
-        tokens: FloatTensor<Self>,
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
-        value: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        let weights = Self::side_by_side([query, key, value], tokens.dtype());
-        Self::linear(tokens, weights, None)
-    }
-
-    fn fused_biases(
-        projected: FloatTensor<Self>,
-        query: FloatTensor<Self>,
-        value: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        Self::add_biases(projected, [query, value])
-    }
-
-    fn fused_attention(projected: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
-        <Self as Kernels>::attention_forward(projected, heads).0
-    }
-
-    fn fused_gelu(input: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
-        <Self as Kernels>::gelu_forward(input, bias)
-    }
-
-    fn fused_layer_norm(
-        input: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> FloatTensor<Self> {
-        Self::layer_norm_forward(input, gamma, beta, epsilon as f32).0
-    }
-}
 
 impl Kernels for Flex {
     /// [B * H * N]: ln of the sum of e^score of each query.

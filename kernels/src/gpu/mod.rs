@@ -8,7 +8,6 @@ mod squares;
 mod total;
 mod update;
 
-use burn::backend::ops::ModuleOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Cube, TensorMetadata};
 use burn::tensor::DType;
@@ -16,47 +15,10 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::ir::{ElemType, FloatKind};
 
-use super::{Forward, Fused, Kernels, Normed};
+use super::{Forward, Kernels, Normed};
 pub use attention::fits;
 pub use squares::squares;
 pub use update::update;
-
-impl Fused for Cube {
-    fn fused_projections(
-        tokens: FloatTensor<Self>,
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
-        value: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        let weights = Self::side_by_side([query, key, value], tokens.dtype());
-        Self::linear(tokens, weights, None)
-    }
-
-    fn fused_biases(
-        projected: FloatTensor<Self>,
-        query: FloatTensor<Self>,
-        value: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        Self::add_biases(projected, [query, value])
-    }
-
-    fn fused_attention(projected: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
-        <Self as Kernels>::attention_forward(projected, heads).0
-    }
-
-    fn fused_gelu(input: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
-        <Self as Kernels>::gelu_forward(input, bias)
-    }
-
-    fn fused_layer_norm(
-        input: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> FloatTensor<Self> {
-        Self::layer_norm_forward(input, gamma, beta, epsilon as f32).0
-    }
-}
 
 impl Kernels for Cube {
     /// The logarithms of the sums of e^score, [B, H, N], where the fused kernel did it.

@@ -161,6 +161,34 @@ fn bring<F: Float>(
     }
 }
 
+/// A thread's parts of the scores of a tile's next rows, and of their probabilities' gradients: products of its share of its own
+/// row and of theirs, which begin at `at`.
+#[cube]
+#[allow(clippy::too_many_arguments, reason = "a kernel has no structs of shared memory")]
+fn compare(
+    for_scores: &Array<Four>,
+    for_slopes: &Array<Four>,
+    score_rows: &Shared<[Four]>,
+    slope_rows: &Shared<[Four]>,
+    at: usize,
+    numbers: &mut Array<f32>,
+    #[comptime] each: usize,
+    #[comptime] wide: usize,
+) {
+    #[unroll]
+    for one in 0..comptime![STRIDE] {
+        let mut score = Four::new(f32::new(0.0));
+        let mut slope = Four::new(f32::new(0.0));
+        #[unroll]
+        for four in 0..each {
+            score += for_scores[four] * score_rows[at + one * wide + four];
+            slope += for_slopes[four] * slope_rows[at + one * wide + four];
+        }
+        numbers[one] = score.vector_sum();
+        numbers[one + comptime![STRIDE]] = slope.vector_sum();
+    }
+}
+
 /// The sum of a row's threads' parts of each of these numbers, in all of them.
 #[cube]
 fn exchange(numbers: &mut Array<f32>, exchanged: &mut Shared<[f32]>, #[comptime] parts: usize) {
@@ -240,19 +268,8 @@ fn query_kernel<F: Float>(
         sync_cube();
         for group in 0..comptime![tile / STRIDE] {
             let first = group * comptime![STRIDE];
-            #[unroll]
-            for one in 0..comptime![STRIDE] {
-                let place = (first + one) * wide + first_four;
-                let mut score = Four::new(f32::new(0.0));
-                let mut slope = Four::new(f32::new(0.0));
-                #[unroll]
-                for four in 0..each {
-                    score += asked[four] * keys[place + four];
-                    slope += slopes[four] * values[place + four];
-                }
-                numbers[one] = score.vector_sum();
-                numbers[one + comptime![STRIDE]] = slope.vector_sum();
-            }
+            let at = first * wide + first_four;
+            compare(&asked, &slopes, &keys, &values, at, &mut numbers, each, wide);
             exchange(&mut numbers, &mut exchanged, parts);
             #[unroll]
             for one in 0..comptime![STRIDE] {
@@ -345,19 +362,8 @@ fn key_kernel<F: Float>(
         sync_cube();
         for group in 0..comptime![tile / STRIDE] {
             let first = group * comptime![STRIDE];
-            #[unroll]
-            for one in 0..comptime![STRIDE] {
-                let place = (first + one) * wide + first_four;
-                let mut score = Four::new(f32::new(0.0));
-                let mut slope = Four::new(f32::new(0.0));
-                #[unroll]
-                for four in 0..each {
-                    score += my_key[four] * queries[place + four];
-                    slope += my_value[four] * gradients[place + four];
-                }
-                numbers[one] = score.vector_sum();
-                numbers[one + comptime![STRIDE]] = slope.vector_sum();
-            }
+            let at = first * wide + first_four;
+            compare(&my_key, &my_value, &queries, &gradients, at, &mut numbers, each, wide);
             exchange(&mut numbers, &mut exchanged, parts);
             #[unroll]
             for one in 0..comptime![STRIDE] {
