@@ -161,12 +161,10 @@ fn Figures() -> impl IntoView {
     let busy = move || {
         curves.with(|curves| {
             let latest = curves.latest.as_ref().filter(|latest| latest.computing_per_clip > 0.0);
-            latest.map_or_else(
-                || "–".into(),
-                |StepReport { waiting_per_clip, computing_per_clip, .. }| {
-                    format!("{:.0}%", 100.0 * computing_per_clip / (waiting_per_clip + computing_per_clip))
-                },
-            )
+            latest.map(|StepReport { waiting_per_clip, computing_per_clip, .. }| {
+                let share = computing_per_clip / (waiting_per_clip + computing_per_clip);
+                format!(" ({:.0}%)", 100.0 * share)
+            })
         })
     };
     let disk = move || {
@@ -197,9 +195,8 @@ fn Figures() -> impl IntoView {
             <div><dt>{Signal::derive(move || if without_labels.get() { "Reconstruction loss" } else { "Training loss" })}</dt><dd data-testid="step-loss" data-losses=losses>{Signal::derive(step)}</dd></div>
             <div class:none=without_labels><dt>"Validation accuracy"</dt><dd data-testid="validation-accuracy">{Signal::derive(validation)}</dd></div>
             <div><dt>"Clips a second"</dt><dd>{Signal::derive(pace)}</dd></div>
-            <div title="How long the device computed, in this epoch"><dt>"Computing a clip"</dt><dd data-testid="computing">{computing}</dd></div>
+            <div title="How long the device computed, in this epoch, and the share of the time that it was busy"><dt>"Computing a clip"</dt><dd><span data-testid="computing">{computing}</span><small data-testid="busy">{busy}</small></dd></div>
             <div title="How long the device stood still until a clip was decoded, in this epoch"><dt>"Waiting for a clip"</dt><dd data-testid="waiting">{waiting}</dd></div>
-            <div title="Share of this epoch's time in which the device computed"><dt>"Device busy"</dt><dd data-testid="busy">{Signal::derive(busy)}</dd></div>
             <div title="Decoded once, and read from there in later epochs"><dt>"Clips on disk"</dt><dd><span data-testid="disk">{Signal::derive(disk)}</span>{most_on_disk}</dd></div>
             {saved}
             {gpu}

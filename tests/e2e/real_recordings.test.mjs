@@ -41,7 +41,7 @@ async function pass(t, folder, disk) {
   const losses = await page.losses();
   assert.ok(losses.length > 0 && losses.every(Number.isFinite), `losses: ${losses}`);
   for (const time of ["computing", "waiting"]) assert.match(await page.by(time).innerText(), /^[\d.]+ m?s$/);
-  assert.match(await page.by("busy").innerText(), /^\d+%$/);
+  assert.match(await page.by("busy").innerText(), /^ ?\(\d+%\)$/);
   assert.match(await page.by("disk").innerText(), disk);
   const clip = readdirSync(path.join(folder, classes[0])).find((name) => /\.(mp4|avi)$/.test(name));
   const predictions = await page.classify(path.join(folder, classes[0], clip));
