@@ -7,17 +7,17 @@ use burn::tensor::{DType, FloatDType, Tensor, module::linear};
 
 /// [B, N, D] -> [B, N, E], computed with as many bits as the tokens have.
 pub fn project(layer: &Linear, tokens: Tensor<3>) -> Tensor<3> {
-    let precision = of(&tokens);
+    let precision = precision_of(&tokens);
     let bias = layer.bias.as_ref().map(|bias| bias.val().cast(precision));
     linear(tokens, layer.weight.val().cast(precision), bias)
 }
 
 /// The same without the layer's bias.
 pub fn project_unbiased(layer: &Linear, tokens: Tensor<3>) -> Tensor<3> {
-    let precision = of(&tokens);
+    let precision = precision_of(&tokens);
     linear(tokens, layer.weight.val().cast(precision), None)
 }
 
-fn of(tokens: &Tensor<3>) -> FloatDType {
+fn precision_of(tokens: &Tensor<3>) -> FloatDType {
     if tokens.dtype() == DType::F16 { FloatDType::F16 } else { FloatDType::F32 }
 }

@@ -6,7 +6,7 @@
 /// Seconds of steps, and how many clips and steps they were.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Spent {
-    /// Waiting for clips to be read and decoded.
+    /// The device stood still until clips were read and decoded.
     pub waiting: f64,
     /// Uploading, computing and reading back.
     pub computing: f64,

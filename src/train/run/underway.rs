@@ -2,7 +2,8 @@
 //! wait for the host.
 //!
 //! Comes in: a step and the future of its numbers. Goes out: the step's report, in order, some steps late; all before
-//! anything is judged or kept. On the CPU the numbers are there at once.
+//! anything is judged or kept; and how long the device stood still while the next step's clips were waited for. On the CPU the
+//! numbers are there at once.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;

@@ -19,7 +19,8 @@ use crate::gpu::element;
 const ROWS: usize = 64;
 /// Scores that a thread has at once, each with its probability's gradient.
 const STRIDE: usize = 4;
-/// Vectors of four of a row that a thread keeps, at most; of keys and values it keeps four times as many.
+/// Vectors of four of a row that a thread keeps, at most, of each of: a query, its output's gradient and its own; or a key, a value
+/// and the gradients of both.
 const KEPT: usize = 8;
 
 /// How rows are shared out.
