@@ -4,22 +4,30 @@
 // clone's files are new whatever they hold, another checkout's may be old and yet differ from what was built. So the cache
 // keeps each file's digest and time: equal content gets that time back, any other the present one.
 //
+// What is built may name the checkout that built it, and be useless once that is gone. So the cache keeps the checkouts, too:
+// where one of them is gone, the files whose builds name it get the present time.
+//
 // usage: node scripts/source_times.mjs ROOT RECORD
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
 /** What rustc reads of ours, by itself or through include_bytes! and wasm_bindgen(module = …). */
 const SOURCES = [".cargo", "benches", "Cargo.lock", "Cargo.toml", "fuzz", "kernels", "node_modules/mediabunny/mediabunny.js", "src", "starter", "style", "tests"];
 
+/** wasm_bindgen(module = …) leaves the path of the checkout's package.json in the program, and its linker reads that file. */
+const NAMING_THE_CHECKOUT = ["src/video/mediabunny.rs"];
+
 const [root, record] = process.argv.slice(2);
 
+/** The checkouts that may have built what is there, and each source's digest and time. */
 function known() {
   try {
-    return JSON.parse(readFileSync(record, "utf8"));
+    const { checkouts, sources } = JSON.parse(readFileSync(record, "utf8"));
+    return { checkouts: new Set(checkouts), sources: Object(sources) };
   } catch {
     // None yet, or a damaged one: all is built again, once.
-    return {};
+    return { checkouts: new Set(), sources: {} };
   }
 }
 
@@ -30,9 +38,14 @@ function filesBelow(name) {
   return below.filter((entry) => entry.isFile()).map((entry) => path.relative(root, path.join(entry.parentPath ?? entry.path, entry.name)));
 }
 
-const before = known();
+const { checkouts, sources: before } = known();
 const after = { ...before };
 const now = Date.now();
+if ([...checkouts].some((checkout) => !existsSync(checkout))) {
+  NAMING_THE_CHECKOUT.forEach((name) => delete before[name]);
+  checkouts.clear();
+}
+checkouts.add(path.resolve(root));
 for (const name of SOURCES.flatMap(filesBelow)) {
   const file = path.join(root, name);
   const digest = createHash("sha256").update(readFileSync(file)).digest("hex");
@@ -42,5 +55,5 @@ for (const name of SOURCES.flatMap(filesBelow)) {
   after[name] = { digest, time };
 }
 mkdirSync(path.dirname(record), { recursive: true });
-writeFileSync(`${record}.${process.pid}`, JSON.stringify(after));
+writeFileSync(`${record}.${process.pid}`, JSON.stringify({ checkouts: [...checkouts], sources: after }));
 renameSync(`${record}.${process.pid}`, record);

@@ -14,19 +14,20 @@ function checkouts(t) {
   const folder = mkdtempSync(path.join(tmpdir(), "cliptune-times-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const record = path.join(folder, "cache", "times.json");
-  const file = (checkout) => path.join(folder, checkout, "src", "lib.rs");
+  const file = (checkout, name = "lib.rs") => path.join(folder, checkout, "src", ...name.split("/"));
   return {
     record,
-    write(checkout, content) {
-      mkdirSync(path.dirname(file(checkout)), { recursive: true });
-      writeFileSync(file(checkout), content);
+    write(checkout, content, name) {
+      mkdirSync(path.dirname(file(checkout, name)), { recursive: true });
+      writeFileSync(file(checkout, name), content);
     },
     /** As Cargo sees it when it builds this checkout now. */
-    time(checkout) {
+    time(checkout, name) {
       execFileSync("node", [SCRIPT, path.join(folder, checkout), record]);
-      return statSync(file(checkout)).mtimeMs;
+      return statSync(file(checkout, name)).mtimeMs;
     },
     age: (checkout) => utimesSync(file(checkout), 1000, 1000),
+    remove: (checkout) => rmSync(path.join(folder, checkout), { recursive: true }),
   };
 }
 
@@ -48,6 +49,23 @@ test("other content is newer than what was built, however old its file is", (t) 
   const second = time("second");
   assert.ok(second > first);
   assert.ok(time("first") > second, "and back again");
+});
+
+test("what names the checkout that built it is built again once that is gone", (t) => {
+  const { write, time, remove } = checkouts(t);
+  const names = "video/mediabunny.rs";
+  for (const checkout of ["first", "second", "third"]) {
+    write(checkout, "#[wasm_bindgen]", names);
+    write(checkout, "fn one() {}");
+  }
+  const built = time("first", names);
+  assert.equal(time("second", names), built, "both are there");
+  const other = time("first");
+  remove("first");
+  const anew = time("second", names);
+  assert.ok(anew > built);
+  assert.equal(time("third", names), anew, "once");
+  assert.equal(time("second"), other, "and nothing else");
 });
 
 test("without a record, and with a damaged one, all is new", (t) => {
