@@ -56,7 +56,7 @@ fn evaluated(
     (splits, views, batch): (&[Split], Views, usize),
 ) -> (Result<Vec<Evaluated>, EvaluateError>, Vec<EvaluationEvent>) {
     let mut events = Vec::new();
-    let asked = Asked { checkpoint, folder, splits, views, batch, device: &Device::flex() };
+    let asked = Asked { checkpoint, folder, splits, views, batch, device: &Device::flex(), replicas: None };
     (block_on(evaluate(asked, |event| events.push(event))), events)
 }
 

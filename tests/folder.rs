@@ -71,7 +71,7 @@ fn a_few_steps_tell_how_long_a_run_will_take() {
     let settings = TuneSettings { epochs: 6, batch: 4, ..settings() };
     let measure = |size: ModelSize| {
         let config = size.config(&data.catalogue.labels());
-        block_on(probe::measure(&settings, &config, &data, &Device::flex(), Limits::None)).unwrap()
+        block_on(probe::measure(&settings, &config, &data, &Device::flex(), Limits::None, None)).unwrap()
     };
     let measured = measure(ModelSize::Micro).unwrap();
     assert_eq!(measured.gpu_bytes, None, "the CPU's memory is nobody's to count");

@@ -346,6 +346,7 @@ fn a_frozen_backbone_sees_each_view_once_and_answers_as_ever() {
             classes: &classes,
             kept: &kept,
             recomputes: false,
+            parallel: None,
             device,
         };
         block_on(run::tune(run, loaded.model, None, &mut watching)).unwrap();

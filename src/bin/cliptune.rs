@@ -242,7 +242,7 @@ fn workplace<'a>(
     device: &'a Device,
     kept_clips: &'a Rc<KeptClips>,
 ) -> Workplace<'a, DirectoryStore> {
-    Workplace { folder, store, device, limits: Limits::None, kept_clips, brake: Rc::default() }
+    Workplace { folder, store, device, limits: Limits::None, kept_clips, replicas: None, brake: Rc::default() }
 }
 
 async fn print_best(store: &DirectoryStore, id: &str) -> Result<(), Failure> {

@@ -4,6 +4,7 @@
 //! each split. Clips are decoded ahead of the model; it reads back once a batch. Trains nothing, keeps nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 
 use burn::tensor::Device;
 use futures_channel::mpsc;
@@ -17,9 +18,12 @@ use crate::dataset::{Split, Unusable, VideoSummary};
 use crate::evaluation::{Answer, Answered, Evaluated, EvaluationEvent, Temperature, Views};
 use crate::model::read_back::read_back;
 use crate::storage::Checkpoint;
+use crate::train::data_parallel::{DataParallel, Replicas};
 use crate::train::evaluate::upload;
 use crate::train::feed::{BATCHES_AHEAD, Batch, Example, feed};
+use crate::train::replica::Blueprint;
 use crate::train::run::TuneError;
+use crate::train::settings::Strategy;
 use crate::video::clip::{ClipLoader, View};
 use crate::video::views::{TestView, TestViews};
 
@@ -57,6 +61,8 @@ pub struct Asked<'a> {
     /// Clips a forward pass.
     pub batch: usize,
     pub device: &'a Device,
+    /// Workers that share the computing, where there are some.
+    pub replicas: Option<Rc<dyn Replicas>>,
 }
 
 /// Evaluates a checkpoint. Goes out: one [`Evaluated`] for each of the splits, in their order.
@@ -82,7 +88,17 @@ pub async fn evaluate(
     }
     let total = splits.iter().map(|split| of_split(*split).len()).sum::<usize>() * views.len();
     let source = FolderClips { folder: &folder, loader: ClipLoader::new(loaded.shape, loaded.clip_seconds) };
-    let job = Job { loaded: &loaded, source: &source, views: &views, batch: asked.batch.max(1), device: &device };
+    let parallel = asked
+        .replicas
+        .map(|replicas| DataParallel::new(replicas, Blueprint::new(&loaded.config, Strategy::NoFreeze, 0, false)));
+    let job = Job {
+        loaded: &loaded,
+        source: &source,
+        views: &views,
+        batch: asked.batch.max(1),
+        device: &device,
+        parallel: parallel.as_ref(),
+    };
     let (mut done, mut temperature) = (0, None);
     let mut evaluated = BTreeMap::new();
     for split in splits {
@@ -152,6 +168,7 @@ struct Job<'a> {
     views: &'a [TestView],
     batch: usize,
     device: &'a Device,
+    parallel: Option<&'a DataParallel>,
 }
 
 impl Job<'_> {
@@ -176,8 +193,12 @@ impl Job<'_> {
                 let (drawn, left_out) = (batch.drawn, std::mem::take(&mut batch.left_out));
                 let places = batch.labels.clone();
                 if !places.is_empty() {
-                    let (pixels, _) = upload(batch, &self.loaded.shape, self.device);
-                    let logits = read_back(self.loaded.model.forward(pixels)).await;
+                    let pixels = upload(batch, &self.loaded.shape, self.device);
+                    let logits = match self.parallel {
+                        Some(parallel) => parallel.forward(&self.loaded.model, pixels).await,
+                        None => Ok(self.loaded.model.forward(pixels)),
+                    };
+                    let logits = read_back(logits.map_err(TuneError::Device)?).await;
                     let logits: Vec<f32> = logits.map_err(TuneError::Device)?.iter::<f32>().collect();
                     for (place, logits) in places.iter().zip(logits.chunks_exact(classes)) {
                         if let Some(answers) = usize::try_from(*place).ok().and_then(|place| answers.get_mut(place)) {

@@ -20,6 +20,9 @@ const CPU_BYTES: u64 = 3 << 30;
 /// is not taken for a larger one.
 const GPU_BYTES: u64 = 4_000_000_000;
 
+/// More than so many workers are not started, however many cores there are.
+const MOST_WORKERS: usize = 8;
+
 /// What a device can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limits {
@@ -164,6 +167,21 @@ impl Counts {
         let widest = self.widest.saturating_mul(clips as u64);
         FLOAT.saturating_mul(self.largest_weight.max(self.scores_at_once(clips)).max(widest))
     }
+}
+
+/// How many workers a training step's clips are shared out among on a CPU of so many cores and bytes of memory, the engine
+/// one of them. A core is left to the page and the decoders where there are more than two.
+pub fn workers(config: &VideoMaeConfig, step: StepLoad, (cores, memory): (usize, u64)) -> usize {
+    let recomputes = estimate(config, Some(step), Limits::Wasm).recomputes;
+    let counts = Counts::of(config);
+    let fits = |workers: &usize| {
+        let part = StepLoad { batch: step.batch.div_ceil(*workers), ..step };
+        let bytes = counts.training_bytes(part, recomputes, Limits::Wasm);
+        // Half of what there is: the machine has other things to do.
+        bytes.saturating_mul(*workers as u64) <= memory / 2
+    };
+    let most = if cores > 2 { cores - 1 } else { cores };
+    (2..=most.min(step.batch).min(MOST_WORKERS)).rev().find(fits).unwrap_or(1)
 }
 
 /// How many clips a forward pass of a model that fits may take, so that more than one fits, too; `most` at most.
@@ -331,6 +349,20 @@ mod tests {
         assert_eq!(floats(head), 86_534_800 + 3 * 400 * 769 + 1568 * (9 * 768 + 3 * 3072), "one layer at a time");
         let twice = bytes(Strategy::Lora(Lora::default()), GradientCheckpointing::Always);
         assert!(head < twice && twice < adapters);
+    }
+
+    #[test]
+    fn a_step_is_shared_out_as_far_as_cores_clips_and_memory_go() {
+        let workers = |size, batch, cores, gigabytes: u64| {
+            let step = StepLoad { batch, ..StepLoad::LEAST };
+            super::workers(&config(size), step, (cores, gigabytes * 1_000_000_000))
+        };
+        let of_cores = [1, 2, 4, 8, 64].map(|cores| workers(ModelSize::Micro, 64, cores, 8));
+        assert_eq!(of_cores, [1, 2, 3, 7, 8]);
+        assert_eq!(workers(ModelSize::Micro, 3, 8, 8), 3, "one clip each");
+        assert_eq!([1, 0].map(|batch| workers(ModelSize::Micro, batch, 8, 8)), [1, 1]);
+        // 0.9 GB for a step of one clip, of which 0.5 are the clip's.
+        assert_eq!([2, 4, 8].map(|gigabytes| workers(ModelSize::Small, 4, 8, gigabytes)), [1, 2, 4]);
     }
 
     #[test]

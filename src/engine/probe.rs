@@ -4,6 +4,8 @@
 //! estimate of a run of any length. The steps are those of a run (`train::run`) on some of its real clips, with weights
 //! drawn for the purpose and thrown away. Keeps nothing, and can be dropped at any await.
 
+use std::rc::Rc;
+
 use burn::tensor::Device;
 use futures_util::future::join_all;
 
@@ -16,11 +18,13 @@ use crate::dataset::words::{counted, duration, size};
 use crate::model::classifier::VideoMae;
 use crate::model::config::VideoMaeConfig;
 use crate::protocol::{Estimate, StepLoad, TuneEvent};
+use crate::train::data_parallel::{DataParallel, Replicas};
 use crate::train::features;
 use crate::train::feed::{ClipSource, Example};
 use crate::train::kept_features::KeptFeatures;
 use crate::train::lora;
 use crate::train::record::Outcomes;
+use crate::train::replica::Blueprint;
 use crate::train::run::{self, Examples, Moment, Observer, Run, TuneError, steps_per_epoch};
 use crate::train::settings::{Checkpointing, EvalStrategy, Optimization, Selection, Strategy, TuneSettings};
 use crate::video::clip::{ClipLoader, View};
@@ -60,6 +64,7 @@ pub async fn measure(
     folder: &Folder,
     device: &Device,
     limits: Limits,
+    replicas: Option<Rc<dyn Replicas>>,
 ) -> Result<Option<Measured>, JobError> {
     let on_gpu = matches!(limits, Limits::Gpu { .. });
     // Low-rank factors are measured as they train; of other strategies, the epochs that train everything.
@@ -73,7 +78,9 @@ pub async fn measure(
     if !on_gpu && clip_cost > CPU_CLIP {
         return Ok(None);
     }
-    let most = if on_gpu { settings.batch } else { ((CPU_STEP / clip_cost) as usize).clamp(1, settings.batch) };
+    let workers = 1 + replicas.as_ref().map_or(0, |replicas| replicas.count());
+    let at_once = (workers as f64 * CPU_STEP / clip_cost) as usize;
+    let most = if on_gpu { settings.batch } else { at_once.clamp(1, settings.batch) };
     let folder = folder.usable();
     let all = folder.examples().train;
     let apart = (all.len() / VIDEOS).max(1);
@@ -102,6 +109,8 @@ pub async fn measure(
     let (plain, trained) = (device.clone().without_autodiff(), device.clone().autodiff());
     plain.memory_cleanup();
     let mut watch = Watch { device: &plain, began: clock::seconds(), steps: 0, training: None, gpu_bytes: None };
+    let parallel =
+        replicas.map(|replicas| DataParallel::new(replicas, Blueprint::new(config, strategy, STEPS, fit.recomputes)));
     let run = Run {
         settings: &short,
         examples: &examples,
@@ -110,6 +119,7 @@ pub async fn measure(
         classes: &classes,
         kept: &KeptFeatures::new(0),
         recomputes: fit.recomputes,
+        parallel: parallel.as_ref(),
         device: &trained,
     };
     let model = VideoMae::unfilled(config, &trained);

@@ -26,10 +26,12 @@ use crate::storage::preprocessor::preprocessor_json;
 use crate::storage::retention::{best_of_run, latest_id};
 use crate::storage::{Checkpoint, CheckpointStore, StorageError};
 use crate::tensors::{NumberFormat, TensorFiles};
+use crate::train::data_parallel::{DataParallel, Replicas};
 use crate::train::kept_features::KeptFeatures;
 use crate::train::lora;
 use crate::train::optimizer::AdamW;
 use crate::train::record::{Manifest, Outcomes, Progress, RunRecord, StepRecord};
+use crate::train::replica::Blueprint;
 use crate::train::run::{self, Best, Moment, Observer, Occasion, Resumption, Run, TuneError, steps_per_epoch};
 use crate::train::settings::{StartFrom, Strategy, TuneSettings};
 use crate::video::clip::ClipLoader;
@@ -75,6 +77,8 @@ pub struct Workplace<'a, Store> {
     pub limits: Limits,
     /// What was decoded of the folder already, and what will be.
     pub kept_clips: &'a Rc<KeptClips>,
+    /// Workers that share the computing, where there are some.
+    pub replicas: Option<Rc<dyn Replicas>>,
     /// Holds the run after a step, or ends it, keeping what was learnt.
     pub brake: Rc<Brake>,
 }
@@ -238,6 +242,12 @@ async fn go<Store: CheckpointStore>(
     let examples = place.folder.examples();
     let device = place.device.clone().autodiff();
     let kept = KeptFeatures::new(place.kept_clips.disk().report().limit);
+    let recomputes = fit::estimate(&config, Some(StepLoad::of(&settings)), place.limits).recomputes;
+    let (_, last_epoch) = settings.length(steps_per_epoch(&settings, examples.train.len()));
+    let parallel = place.replicas.map(|replicas| {
+        let blueprint = Blueprint::new(&config, settings.strategy, last_epoch, recomputes);
+        DataParallel::new(replicas, blueprint)
+    });
     let run = Run {
         settings: &settings,
         examples: &examples,
@@ -245,7 +255,8 @@ async fn go<Store: CheckpointStore>(
         shape: &shape,
         classes: &classes,
         kept: &kept,
-        recomputes: fit::estimate(&config, Some(StepLoad::of(&settings)), place.limits).recomputes,
+        recomputes,
+        parallel: parallel.as_ref(),
         device: &device,
     };
     run::tune(run, model, resumption, &mut keeper).await?;

@@ -1,11 +1,14 @@
 //! What a training step leaves out at random: values before the head (dropout), whole branches of layers for some clips
 //! (stochastic depth, Huang et al., 2016), and some of each clip's tokens (PatchDropout, Liu et al., 2023).
 //!
-//! Comes in: rates and random numbers. Goes out: tensors to multiply by and rows to take, drawn on the host, so that they
+//! Comes in: rates and random numbers. Goes out: what to multiply by and rows to take, drawn on the host, so that they
 //! are the same on every device. Never used when a model answers.
+
+use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, RngExt};
+use serde::{Deserialize, Serialize};
 
 use super::masking::{Masks, Rows};
 
@@ -34,18 +37,29 @@ pub struct Sizes {
 }
 
 /// What is left out of one forward pass; everything random is drawn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Drawn {
+    clips: usize,
+    /// For each layer its attention's and its feed-forward block's, B long: 0, or 1 / (1 - rate).
+    layers: Vec<[Vec<f32>; 2]>,
+    /// B * D, likewise.
+    head: Option<Vec<f32>>,
+    tokens: Option<Masks>,
+}
+
+/// The same on a device.
 #[derive(Clone, Debug)]
 pub struct Dropping {
-    /// For each layer its attention's and its feed-forward block's, [B, 1, 1]: 0, or 1 / (1 - rate).
+    /// [B, 1, 1] each.
     layers: Vec<[Tensor<3>; 2]>,
-    /// [B, D], likewise.
+    /// [B, D].
     head: Option<Tensor<2>>,
     tokens: Option<Rows>,
 }
 
-impl Dropping {
+impl Drawn {
     /// Draws what is left out; none where nothing is.
-    pub fn draw(rates: Rates, sizes: Sizes, random: &mut impl Rng, device: &Device) -> Option<Self> {
+    pub fn draw(rates: Rates, sizes: Sizes, random: &mut impl Rng) -> Option<Self> {
         let Sizes { clips, depth, width, tokens, first_stands } = sizes;
         if rates == Rates::NONE {
             return None;
@@ -58,19 +72,45 @@ impl Dropping {
         if rates.drop_path > 0.0 {
             for layer in 0..depth {
                 let rate = rates.of_layer(layer, depth);
-                let branches = [draw(rate, clips), draw(rate, clips)];
-                layers.push(branches.map(|kept| Tensor::from_data(TensorData::new(kept, [clips, 1, 1]), device)));
+                layers.push([draw(rate, clips), draw(rate, clips)]);
             }
         }
-        let head = (rates.fc_drop_rate > 0.0).then(|| {
-            let kept = TensorData::new(draw(rates.fc_drop_rate, clips * width), [clips, width]);
-            Tensor::from_data(kept, device)
-        });
+        let head = (rates.fc_drop_rate > 0.0).then(|| draw(rates.fc_drop_rate, clips * width));
         let kept = ((rates.token_keep * tokens as f64).round() as usize).max(1);
-        let masks = Masks::keeping(kept, [clips, tokens], first_stands, random);
-        Some(Self { layers, head, tokens: masks.map(|masks| masks.visible(device)) })
+        let tokens = Masks::keeping(kept, [clips, tokens], first_stands, random);
+        Some(Self { clips, layers, head, tokens })
     }
 
+    /// What is left out of some of the clips, one after another; of those that there are.
+    pub fn of(&self, clips: Range<usize>) -> Self {
+        let branch = |kept: &Vec<f32>| kept.get(clips.clone()).unwrap_or_default().to_vec();
+        let head = self.head.as_ref().map(|kept| {
+            let width = kept.len() / self.clips.max(1);
+            kept.get(clips.start * width..clips.end * width).unwrap_or_default().to_vec()
+        });
+        Self {
+            clips: clips.len(),
+            layers: self.layers.iter().map(|layer| layer.each_ref().map(branch)).collect(),
+            head,
+            tokens: self.tokens.as_ref().map(|masks| masks.of(clips.clone())),
+        }
+    }
+
+    pub fn on(&self, device: &Device) -> Dropping {
+        let clips = self.clips;
+        let branch = |kept: &Vec<f32>| Tensor::from_data(TensorData::new(kept.clone(), [clips, 1, 1]), device);
+        let head = |kept: &Vec<f32>| {
+            Tensor::from_data(TensorData::new(kept.clone(), [clips, kept.len() / clips.max(1)]), device)
+        };
+        Dropping {
+            layers: self.layers.iter().map(|layer| layer.each_ref().map(branch)).collect(),
+            head: self.head.as_ref().map(head),
+            tokens: self.tokens.as_ref().map(|masks| masks.visible(device)),
+        }
+    }
+}
+
+impl Dropping {
     /// What a layer's two branches are multiplied by; none where all of them stay.
     pub fn layer(&self, layer: usize) -> Option<&[Tensor<3>; 2]> {
         self.layers.get(layer)
@@ -113,7 +153,7 @@ mod tests {
     fn as_much_is_left_out_as_the_rates_say_and_the_mean_stays() {
         let mut random = ChaCha8Rng::seed_from_u64(4);
         let rates = Rates { fc_drop_rate: 0.25, drop_path: 0.5, ..Rates::NONE };
-        let dropping = Dropping::draw(rates, SIZES, &mut random, &Device::flex()).unwrap();
+        let dropping = Drawn::draw(rates, SIZES, &mut random).unwrap().on(&Device::flex());
         let values = |tensor: Tensor<1>| -> Vec<f32> { tensor.into_data().iter::<f32>().collect() };
         for (layer, rate) in [0.0, 0.25, 0.5].into_iter().enumerate() {
             for branch in dropping.layer(layer).unwrap() {
@@ -127,7 +167,7 @@ mod tests {
         assert!(head.iter().all(|value| *value == 0.0 || (value - 1.0 / 0.75).abs() < 1e-6));
         assert!((head.iter().sum::<f32>() / 8000.0 - 1.0).abs() < 0.03);
         assert!(dropping.tokens().is_none());
-        assert!(Dropping::draw(Rates::NONE, SIZES, &mut random, &Device::flex()).is_none());
+        assert!(Drawn::draw(Rates::NONE, SIZES, &mut random).is_none());
     }
 
     /// Half of the tubelets of two clips; whether each pooling sees what stays, and nothing of what does not.
@@ -140,7 +180,7 @@ mod tests {
             let (tokens, values) = (config.tokens(), config.num_frames * 3 * 32 * 32);
             let sizes = Sizes { clips: 2, depth: 2, width: 64, tokens, first_stands: !use_mean_pooling };
             let rates = Rates { token_keep: 0.5, ..Rates::NONE };
-            let dropping = Dropping::draw(rates, sizes, &mut ChaCha8Rng::seed_from_u64(7), &device).unwrap();
+            let dropping = Drawn::draw(rates, sizes, &mut ChaCha8Rng::seed_from_u64(7)).unwrap().on(&device);
             let clips = |scale: f32| -> Tensor<5> {
                 let values: Vec<f32> = (0..2 * values).map(|index| (index as f32 * 0.731).sin() * scale).collect();
                 Tensor::from_data(TensorData::new(values, [2, config.num_frames, 3, 32, 32]), &device)
@@ -168,9 +208,8 @@ mod tests {
     fn tokens_are_drawn_after_all_else_so_that_nothing_else_changes() {
         let draw = |token_keep| {
             let rates = Rates { fc_drop_rate: 0.5, drop_path: 0.5, token_keep };
-            Dropping::draw(rates, SIZES, &mut ChaCha8Rng::seed_from_u64(9), &Device::flex()).unwrap()
+            Drawn::draw(rates, SIZES, &mut ChaCha8Rng::seed_from_u64(9)).unwrap()
         };
-        let head = |dropping: Dropping| dropping.head.unwrap().into_data();
-        assert_eq!(head(draw(1.0)), head(draw(0.5)));
+        assert_eq!(draw(1.0).head, draw(0.5).head);
     }
 }

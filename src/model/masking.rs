@@ -3,9 +3,12 @@
 //! Comes in: a clip's grid of tokens, a ratio, random numbers. Goes out: [`Masks`] of a batch, and the rows that they
 //! leave and hide on a device. Never looks at pixels.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 /// Why clips cannot be masked; a sentence.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -57,7 +60,7 @@ impl TubeMasking {
 }
 
 /// The masks of a batch, true where a token is hidden: as many in every clip.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Masks {
     clips: Vec<Vec<bool>>,
     hidden: usize,
@@ -91,6 +94,11 @@ impl Masks {
             mask
         };
         Some(Self { clips: (0..clips).map(|_| draw()).collect(), hidden: tokens - kept })
+    }
+
+    /// Those of some of the clips, one after another; of those that there are.
+    pub fn of(&self, clips: Range<usize>) -> Self {
+        Self { clips: self.clips.get(clips).unwrap_or_default().to_vec(), hidden: self.hidden }
     }
 
     /// Hidden tokens of a clip.

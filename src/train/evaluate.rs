@@ -9,24 +9,22 @@ use futures_util::future::{self, Either};
 
 use super::features::{self, Features};
 use super::feed::{BATCHES_AHEAD, Batch, ClipSource, feed};
+use super::objective::Targets;
 use super::record::Outcomes;
 use super::run::{Observer, Run, TuneError};
 use super::settings::Metric;
 use crate::dataset::Split;
 use crate::evaluation::scores;
-use crate::model::classifier::{VideoMae, cross_entropy};
+use crate::model::classifier::VideoMae;
 use crate::model::read_back::read_back;
 use crate::protocol::{Evaluation, TuneEvent};
 use crate::video::clip::{ClipShape, View};
 use crate::video::views::TestView;
 
-/// Moves a batch to the device: `pixel_values` [B, T, C, H, W] and labels [B].
-pub fn upload(batch: Batch, shape: &ClipShape, device: &Device) -> (Tensor<5>, Tensor<1, Int>) {
-    let count = batch.labels.len();
-    let dims = [count, shape.frames, 3, shape.height, shape.width];
-    let pixels = Tensor::from_data(TensorData::new(batch.pixels, dims), device);
-    let labels = Tensor::from_data(TensorData::new(batch.labels, [count]), device);
-    (pixels, labels)
+/// Moves a batch's clips to the device: `pixel_values` [B, T, C, H, W].
+pub fn upload(batch: Batch, shape: &ClipShape, device: &Device) -> Tensor<5> {
+    let dims = [batch.labels.len(), shape.frames, 3, shape.height, shape.width];
+    Tensor::from_data(TensorData::new(batch.pixels, dims), device)
 }
 
 /// How many of `logits` [B, K] have their largest value at the label; goes out: [1].
@@ -61,25 +59,29 @@ pub async fn evaluate<S: ClipSource, O: Observer>(
                 continue;
             }
             seen.extend(batch.labels.iter().map(|&label| label as usize));
-            let (logits, labels) = if features.is_some() {
-                let (values, labels) = features::upload(batch, model.width(), &device);
-                (model.classify(values, None), labels)
+            let labels = Targets::Labels(batch.labels.clone());
+            let logits = if features.is_some() {
+                model.classify(features::upload(batch, model.width(), &device), None)
             } else {
-                let (pixels, labels) = upload(batch, run.shape, &device);
-                (model.forward(pixels), labels)
+                let pixels = upload(batch, run.shape, &device);
+                match run.parallel {
+                    Some(parallel) => parallel.forward(model, pixels).await.map_err(TuneError::Device)?,
+                    None => model.forward(pixels),
+                }
             };
-            loss = loss + cross_entropy(logits.clone(), labels).mul_scalar(count as f32);
+            loss = loss + labels.loss(logits.clone(), &device).mul_scalar(count as f32);
             predictions.push(logits.argmax(1).reshape([count]).float());
             observer.breathe().await;
         }
-        (seen, predictions, loss)
+        Ok((seen, predictions, loss))
     };
     let batch = run.settings.batch;
     let feeding = match features {
         Some(features) => Either::Left(feed(features, wanted, batch, sender)),
         None => Either::Right(feed(run.source, wanted, batch, sender)),
     };
-    let (_, (seen, mut predictions, loss)) = future::join(feeding, consume).await;
+    let (_, consumed): (_, Result<_, TuneError>) = future::join(feeding, consume).await;
+    let (seen, mut predictions, loss) = consumed?;
     features.map_or(Ok(()), |features| features.kept.failure())?;
     if seen.is_empty() {
         return Ok(None);

@@ -5,7 +5,7 @@
 //! [D] each, a few kB. Clips are computed one by one, so that a clip's values do not depend on its neighbours: a run that
 //! goes on after a stop computes them anew.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::feed::{Batch, ClipSource};
 use super::kept_features::KeptFeatures;
@@ -42,11 +42,9 @@ impl Saving {
     }
 }
 
-/// Moves a batch of features to the device: [B, D] and labels [B].
-pub fn upload(batch: Batch, width: usize, device: &Device) -> (Tensor<2>, Tensor<1, Int>) {
-    let count = batch.labels.len();
-    let features = Tensor::from_data(TensorData::new(batch.pixels, [count, width]), device);
-    (features, Tensor::from_data(TensorData::new(batch.labels, [count]), device))
+/// Moves a batch of features to the device: [B, D].
+pub fn upload(batch: Batch, width: usize, device: &Device) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(batch.pixels, [batch.labels.len(), width]), device)
 }
 
 /// A source of what the head sees.

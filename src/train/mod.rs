@@ -9,6 +9,8 @@ pub mod record;
 pub mod settings;
 
 #[cfg(feature = "engine")]
+pub mod data_parallel;
+#[cfg(feature = "engine")]
 pub mod evaluate;
 #[cfg(feature = "engine")]
 pub mod features;
@@ -16,6 +18,8 @@ pub mod features;
 pub mod feed;
 #[cfg(feature = "engine")]
 pub mod kept_features;
+#[cfg(feature = "engine")]
+pub mod lesson;
 #[cfg(feature = "engine")]
 pub mod lora;
 #[cfg(feature = "engine")]
@@ -30,6 +34,8 @@ pub mod optimizer;
 pub mod pace;
 #[cfg(feature = "engine")]
 pub mod recomputing;
+#[cfg(feature = "engine")]
+pub mod replica;
 #[cfg(feature = "engine")]
 pub mod run;
 #[cfg(feature = "engine")]

@@ -1,9 +1,12 @@
 //! What a training step minimises: cross-entropy, with smoothed and mixed labels and weighted classes where the settings
 //! ask for them.
 //!
-//! Comes in: settings, the training examples, a batch's labels. Goes out: targets and losses. Draws nothing.
+//! Comes in: settings, the training examples, a batch's labels. Goes out: [`Targets`], and losses. Draws nothing.
+
+use std::ops::Range;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
 
 use super::feed::Example;
 use super::mixing::Mix;
@@ -27,20 +30,17 @@ impl Objective {
         Self { smoothing: settings.label_smoothing_factor as f32, weights, classes }
     }
 
-    /// The mean loss of `logits` [B, K] against the clips' labels, [1]. With plain labels it is [`cross_entropy`].
-    pub fn loss(&self, logits: Tensor<2>, labels: &[i32], mix: Option<&Mix>, device: &Device) -> Tensor<1> {
-        let count = labels.len();
+    /// What a batch of clips with these labels is to be answered with.
+    pub fn targets(&self, labels: &[i32], mix: Option<&Mix>) -> Targets {
         if self.smoothing == 0.0 && self.weights.is_none() && mix.is_none() {
-            let labels = Tensor::<1, Int>::from_data(TensorData::new(labels.to_vec(), [count]), device);
-            return cross_entropy(logits, labels);
+            return Targets::Labels(labels.to_vec());
         }
-        let targets = TensorData::new(self.targets(labels, mix), [count, self.classes]);
-        soft_cross_entropy(logits, Tensor::from_data(targets, device))
+        Targets::Shares { values: self.shares(labels, mix), classes: self.classes }
     }
 
     /// What the model is to answer, times the class's weight: [B, K], row by row. Smoothed as the Trainer's
     /// `LabelSmoother` and timm's `mixup_target` do it: of each row's 1, all classes share `smoothing` alike.
-    fn targets(&self, labels: &[i32], mix: Option<&Mix>) -> Vec<f32> {
+    fn shares(&self, labels: &[i32], mix: Option<&Mix>) -> Vec<f32> {
         let own = mix.map_or(1.0, |mix| mix.share() as f32);
         let rest = self.smoothing / self.classes.max(1) as f32;
         let mut targets = vec![rest; labels.len() * self.classes];
@@ -56,6 +56,42 @@ impl Objective {
             }
         }
         targets
+    }
+}
+
+/// What the clips of a batch are to be answered with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Targets {
+    /// A label id for each clip.
+    Labels(Vec<i32>),
+    /// [B, K], row by row: for each clip how much of each of so many classes.
+    Shares { values: Vec<f32>, classes: usize },
+}
+
+impl Targets {
+    /// Of some of the clips, one after another; of those that there are.
+    pub fn of(&self, clips: Range<usize>) -> Self {
+        match self {
+            Self::Labels(labels) => Self::Labels(labels.get(clips).unwrap_or_default().to_vec()),
+            Self::Shares { values, classes } => {
+                let values = values.get(clips.start * classes..clips.end * classes).unwrap_or_default();
+                Self::Shares { values: values.to_vec(), classes: *classes }
+            }
+        }
+    }
+
+    /// The mean loss of the clips' `logits` [B, K], [1]. With plain labels it is [`cross_entropy`].
+    pub fn loss(&self, logits: Tensor<2>, device: &Device) -> Tensor<1> {
+        match self {
+            Self::Labels(labels) => {
+                let labels = TensorData::new(labels.clone(), [labels.len()]);
+                cross_entropy(logits, Tensor::<1, Int>::from_data(labels, device))
+            }
+            Self::Shares { values, classes } => {
+                let shares = TensorData::new(values.clone(), [values.len() / (*classes).max(1), *classes]);
+                soft_cross_entropy(logits, Tensor::from_data(shares, device))
+            }
+        }
     }
 }
 
@@ -89,7 +125,7 @@ mod tests {
     fn loss(objective: &Objective, labels: &[i32], mix: Option<&Mix>) -> f64 {
         let values = [[2.0f32, 0.0, -1.0], [0.5, 0.5, 1.5]];
         let logits = Tensor::from_floats(values, &Device::flex());
-        let loss = objective.loss(logits, labels, mix, &Device::flex()).into_data();
+        let loss = objective.targets(labels, mix).loss(logits, &Device::flex()).into_data();
         f64::from(loss.iter::<f32>().next().unwrap())
     }
 
@@ -135,7 +171,7 @@ mod tests {
         assert!((mixed - expected).abs() < 1e-6, "{mixed} and {expected}");
 
         // timm's mixup_target with smoothing: each row still sums to 1.
-        let targets = objective(0.1, ClassWeights::Uniform, &[]).targets(&[0, 2], Some(&mix));
+        let targets = objective(0.1, ClassWeights::Uniform, &[]).shares(&[0, 2], Some(&mix));
         let off = 0.1f32 / 3.0;
         assert!((targets[0] - (0.9 * 0.7 + off)).abs() < 1e-6 && (targets[1] - off).abs() < 1e-6);
         assert!((targets[2] - (0.9 * 0.3 + off)).abs() < 1e-6, "{targets:?}");

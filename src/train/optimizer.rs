@@ -28,6 +28,18 @@ impl GradientSum {
         model.visit(&mut Adder { sum: self, gradients, weight });
     }
 
+    /// Adds what another found of one parameter's gradient, flattened and without autodiff.
+    pub fn add_one(&mut self, id: ParamId, gradient: Tensor<1>) {
+        let sum = match self.gradients.remove(&id) {
+            Some(sum) => sum + gradient,
+            None => {
+                self.order.push(id);
+                gradient
+            }
+        };
+        self.gradients.insert(id, sum);
+    }
+
     /// The gradient of one parameter, flattened, before it is scaled.
     pub fn get(&self, id: &ParamId) -> Option<&Tensor<1>> {
         self.gradients.get(id)
@@ -72,14 +84,7 @@ impl ModuleVisitor for Adder<'_> {
         if self.weight != 1.0 {
             gradient = gradient.mul_scalar(self.weight);
         }
-        let sum = match self.sum.gradients.remove(&parameter.id) {
-            Some(sum) => sum + gradient,
-            None => {
-                self.sum.order.push(parameter.id);
-                gradient
-            }
-        };
-        self.sum.gradients.insert(parameter.id, sum);
+        self.sum.add_one(parameter.id, gradient);
     }
 }
 

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
     use crate::model::classifier::cross_entropy;
     use crate::model::config::{ModelSize, VideoMaeConfig};
-    use crate::model::dropping::Rates;
+    use crate::model::dropping::{Drawn, Rates};
     use crate::train::lora;
     use crate::train::settings::{Lora, Strategy, Targets};
 
@@ -114,7 +114,8 @@ mod tests {
         let count = 2 * config.num_frames * 3 * height * width;
         let values: Vec<f32> = (0..count).map(|index| (index as f32 * 0.731).sin()).collect();
         let shape = [2, config.num_frames, 3, height, width];
-        let dropping = Dropping::draw(rates, model.sizes(2), &mut ChaCha8Rng::seed_from_u64(3), &device);
+        let dropping =
+            Drawn::draw(rates, model.sizes(2), &mut ChaCha8Rng::seed_from_u64(3)).map(|drawn| drawn.on(&device));
         let mut ids = Ids::default();
         model.visit(&mut ids);
         [false, true].map(|recomputes| {

@@ -23,23 +23,24 @@ use rand_chacha::rand_core::SeedableRng;
 use replace_with::replace_with_or_abort;
 use underway::{Numbers, Underway, while_underway};
 
-use super::evaluate::{count_right, evaluate, read, upload};
+use super::data_parallel::DataParallel;
+use super::evaluate::{evaluate, read, upload};
 use super::features::{self, Features, Saving};
 use super::feed::{BATCHES_AHEAD, Batch, ClipSource, Example, feed, gather, shuffle};
 use super::kept_features::KeptFeatures;
+use super::lesson::{Lesson, Manner, Seen};
 use super::loss_scale::LossScale;
 use super::mixing::Mix;
 use super::objective::Objective;
 use super::optimizer::{AdamW, GradientSum};
 use super::pace::{Pace, Spent};
-use super::recomputing;
 use super::record::Progress;
 use super::schedule::Schedule;
 use super::settings::{Regularisation, TuneSettings};
 use super::strategy::layer_rates;
 use crate::dataset::Split;
 use crate::model::classifier::VideoMae;
-use crate::model::dropping::{Dropping, Rates};
+use crate::model::dropping::{Drawn, Rates};
 use crate::protocol::{StepReport, TuneEvent};
 use crate::video::clip::{ClipShape, View};
 
@@ -76,8 +77,10 @@ pub struct Run<'a, S> {
     pub classes: &'a [String],
     /// What the backbone makes of clips while it is frozen.
     pub kept: &'a KeptFeatures,
-    /// Whether a step computes each layer twice instead of keeping what it computed ([`recomputing`]).
+    /// Whether a step computes each layer twice instead of keeping what it computed ([`super::recomputing`]).
     pub recomputes: bool,
+    /// Workers that share the computing, where there are some; with 32 bits only.
+    pub parallel: Option<&'a DataParallel>,
     /// With or without autodiff; the run adds it where it is needed.
     pub device: &'a Device,
 }
@@ -148,6 +151,7 @@ pub async fn tune<S: ClipSource, O: Observer>(
     // None where the user stopped it before it began.
     let model = best.map_or_else(|| model.valid(), |best| best.model);
     if !observer.should_stop() {
+        run.parallel.iter().for_each(|parallel| parallel.forget());
         let test = evaluate(&run, &model, Split::Test, None, observer).await?;
         if let Some(test) = &test {
             observer.event(TuneEvent::Tested(test.evaluation));
@@ -318,53 +322,45 @@ impl<S: ClipSource> Trainer<'_, S> {
         result
     }
 
-    /// Adds up the gradients of a batch that is so large a share of the step's clips. Goes out: its loss, and how many of its
-    /// clips were classified rightly, without autodiff; [1] each.
-    fn learn(
+    /// Adds up the gradients of a batch that is so large a share of the step's clips. Goes out: its loss, times its share, and
+    /// how many of its clips were classified rightly, without autodiff; [1] each.
+    async fn learn(
         &self,
         epoch: usize,
-        (batch, share): (Batch, f32),
+        (batch, weight, seed): (Batch, f32, u32),
         gradients: &mut GradientSum,
         random: &mut ChaCha8Rng,
         device: &Device,
-    ) -> [Tensor<1>; 2] {
-        let ClipShape { height, width, .. } = *self.run.shape;
-        let Regularisation { fc_drop_rate, drop_path, token_keep, .. } = self.run.settings.regularisation;
+    ) -> Result<[Tensor<1>; 2], TuneError> {
+        let Run { settings, shape, recomputes, parallel, .. } = *self.run;
+        let Regularisation { fc_drop_rate, drop_path, token_keep, .. } = settings.regularisation;
         let mut rates = Rates { fc_drop_rate, drop_path, token_keep };
-        if self.run.settings.strategy.is_frozen(epoch) {
+        if settings.strategy.is_frozen(epoch) {
             // A frozen backbone answers as it does when it is asked.
             rates = Rates { fc_drop_rate, ..Rates::NONE };
         }
-        let labels = batch.labels.clone();
-        let mix = Mix::draw(&self.run.settings.regularisation, [height, width], random);
-        let dropping = Dropping::draw(rates, self.model.sizes(labels.len()), random, device);
-        let dropping = dropping.as_ref();
-        let loss = |logits| {
-            let loss = self.objective.loss(logits, &labels, mix.as_ref(), device);
-            self.loss_scale.iter().fold(loss, |loss, scale| scale.raise(loss))
-        };
-        let mut learn = |logits: Tensor<2>| {
-            let loss = loss(logits.clone());
-            gradients.add(&self.model, &mut loss.backward(), share);
-            (logits.without_autodiff(), loss.without_autodiff())
-        };
-
-        let ((logits, loss), seen) = if features::are_kept(self.run.settings, epoch) {
-            let (values, seen) = features::upload(batch, self.model.width(), device);
-            (learn(self.model.classify(values, dropping)), seen)
-        } else {
-            let (pixels, seen) = upload(batch, self.run.shape, device);
-            let pixels = mix.iter().fold(pixels, |pixels, mix| mix.apply(pixels));
-            let learnt = match self.run.recomputes {
-                true => recomputing::learn(&self.model, pixels, dropping, loss, (gradients, share)),
-                false => learn(self.model.forward_dropping(pixels, dropping)),
-            };
-            (learnt, seen)
-        };
+        let mix = Mix::draw(&settings.regularisation, [shape.height, shape.width], random);
+        let drawn = Drawn::draw(rates, self.model.sizes(batch.labels.len()), random);
+        let targets = self.objective.targets(&batch.labels, mix.as_ref());
+        let mut seen = batch.labels.clone();
         // Of two labels the one that weighs more.
-        let seen = if mix.as_ref().is_some_and(|mix| mix.share() < 0.5) { seen.flip([0]) } else { seen };
-        let loss = self.loss_scale.iter().fold(loss, |loss, scale| scale.lower(loss));
-        [loss, count_right(logits, seen.without_autodiff())]
+        if mix.as_ref().is_some_and(|mix| mix.share() < 0.5) {
+            seen.reverse();
+        }
+        let lesson = Lesson { epoch, targets, seen, drawn, weight, seed };
+        let manner = Manner { recomputes, loss_scale: self.loss_scale.as_ref(), device };
+        if features::are_kept(settings, epoch) {
+            let seen = Seen::Features(features::upload(batch, self.model.width(), device));
+            return Ok(lesson.learn(&self.model, seen, manner, gradients));
+        }
+        let pixels = upload(batch, shape, device);
+        let pixels = mix.iter().fold(pixels, |pixels, mix| mix.apply(pixels));
+        match parallel {
+            Some(parallel) => {
+                parallel.learn(&self.model, pixels, &lesson, manner, gradients).await.map_err(TuneError::Device)
+            }
+            None => Ok(lesson.learn(&self.model, Seen::Pixels(pixels), manner, gradients)),
+        }
     }
 
     /// Forward, backward, clip and update; one read-back, which may come when the next steps are under way. So much time went
@@ -381,14 +377,16 @@ impl<S: ClipSource> Trainer<'_, S> {
         let device = self.run.device.clone().autodiff();
         let clips: usize = batches.iter().map(|batch| batch.labels.len()).sum();
         let mut random = self.run.step_numbers(self.progress.step);
+        let seed: u64 = random.random();
         // For dropout of the model's own, where its configuration has some.
-        device.seed(random.random());
+        device.seed(seed);
         let mut gradients = GradientSum::default();
         let mut sums: Option<Tensor<1>> = None;
         for batch in batches {
-            let share = batch.labels.len() as f32 / clips as f32;
-            let [loss, right] = self.learn(epoch, (batch, share), &mut gradients, &mut random, &device);
-            let both = Tensor::cat(vec![loss.mul_scalar(share), right], 0);
+            let weight = batch.labels.len() as f32 / clips as f32;
+            let batch = (batch, weight, seed as u32);
+            let told = self.learn(epoch, batch, &mut gradients, &mut random, &device).await?;
+            let both = Tensor::cat(told.to_vec(), 0);
             sums = Some(match sums {
                 Some(sums) => sums + both,
                 None => both,
@@ -400,6 +398,10 @@ impl<S: ClipSource> Trainer<'_, S> {
         // Without a copy, the weights change where they are.
         replace_with_or_abort(&mut self.model, |model| self.optimizer.step(model, gradients, learning_rate));
         self.progress.step += 1;
+        if let Some(parallel) = self.run.parallel {
+            parallel.trained();
+            parallel.complaint().into_iter().for_each(|sentence| observer.event(TuneEvent::Warning(sentence)));
+        }
 
         let scale = self.loss_scale.as_ref().map(LossScale::current);
         let told = Tensor::cat([sums, norm].into_iter().chain(scale.clone()).collect(), 0);

@@ -129,6 +129,11 @@ pub fn layer_rates(model: &VideoMae, decay: f64) -> HashMap<ParamId, f64> {
     rates.filter(|(_, rate)| *rate != 1.0).collect()
 }
 
+/// All of a model's parameters, in the order of its fields.
+pub fn parameters(model: &VideoMae) -> Vec<ParamId> {
+    places(model).into_iter().map(|place| place.id).collect()
+}
+
 /// Where each parameter stands, in the order of the model's fields.
 fn places(model: &VideoMae) -> Vec<Place> {
     #[derive(Default)]

@@ -2,7 +2,7 @@
 //
 // Comes in: a test context. Goes out: a page that is open. Whatever is started here ends with the test, or with its spec.
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after } from "node:test";
@@ -43,9 +43,18 @@ export function temporaryFolder(test) {
   return folder;
 }
 
-export async function startServer(test) {
-  if (!existsSync(path.join(DIST, "index.html"))) throw new Error(`${DIST} holds no build; run make build first`);
-  const server = await serve(DIST);
+/** A copy of the built page each of whose workers runs `program`, a function, before its own: `self.name` says which it is. */
+export function siteWith(test, program) {
+  const site = path.join(temporaryFolder(test), "site");
+  cpSync(DIST, site, { recursive: true });
+  const worker = path.join(site, "worker.js");
+  writeFileSync(worker, `(${program})();\n${readFileSync(worker, "utf8")}`);
+  return site;
+}
+
+export async function startServer(test, site = DIST) {
+  if (!existsSync(path.join(site, "index.html"))) throw new Error(`${site} holds no build; run make build first`);
+  const server = await serve(site);
   const stop = () =>
     new Promise((resolve) => {
       server.closeAllConnections();
@@ -69,9 +78,9 @@ export async function startBrowser(test, profile, options = {}) {
   return context;
 }
 
-/** The usual start of a test: a server, a fresh profile, the page with these address parameters. */
-export async function openCliptune(test, parameters = {}, options = {}) {
-  const server = await startServer(test);
+/** The usual start of a test: a server, of this build or another, a fresh profile, the page with these address parameters. */
+export async function openCliptune(test, parameters = {}, { site, ...options } = {}) {
+  const server = await startServer(test, site);
   const profile = temporaryFolder(test);
   const context = await startBrowser(test, profile, options);
   const page = new CliptunePage(context.pages()[0] ?? (await context.newPage()), server.address);

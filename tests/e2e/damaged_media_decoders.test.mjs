@@ -1,11 +1,8 @@
 // A decoder that panics and one that hangs: each loses its worker and one file, and nothing else.
 import assert from "node:assert/strict";
-import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
-import { serve } from "../../scripts/static_server.mjs";
-import { DIST, ROOT, startBrowser, temporaryFolder } from "./browser.mjs";
-import { CliptunePage } from "./page.mjs";
+import { ROOT, openCliptune, siteWith } from "./browser.mjs";
 
 const ADVICE = "It may be damaged: convert it to mp4 (H.264), for example with HandBrake, or leave it out.";
 const VIDEO = path.join(ROOT, "tests/fixtures/video");
@@ -26,25 +23,8 @@ function breakDecoders() {
   });
 }
 
-/** The built page, with other decoders. */
-async function openWithBrokenDecoders(t) {
-  const site = path.join(temporaryFolder(t), "site");
-  cpSync(DIST, site, { recursive: true });
-  const worker = path.join(site, "worker.js");
-  writeFileSync(worker, `(${breakDecoders})();\n${readFileSync(worker, "utf8")}`);
-  const server = await serve(site);
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const context = await startBrowser(t, temporaryFolder(t), { serviceWorkers: "block" });
-  const page = new CliptunePage(await context.newPage(), `http://localhost:${server.address().port}/`);
-  await page.open({ device: "cpu" });
-  return page;
-}
-
 test("a decoder that panics and one that hangs lose one file each, and the page goes on working", { timeout: 5 * 60_000 }, async (t) => {
-  const page = await openWithBrokenDecoders(t);
+  const { page } = await openCliptune(t, { device: "cpu" }, { site: siteWith(t, breakDecoders), serviceWorkers: "block" });
   await page.bring(MICRO);
   await page.go("classify");
   const files = ["xvid.avi", "mjpeg.avi", "xvid-packed.avi", "hevc.mp4", "xvid-open-dml.avi"];

@@ -191,7 +191,7 @@ fn import(folder: &Path) -> Folder {
 type Parts<'a> = (&'a DirectoryStore, &'a Device, &'a Rc<KeptClips>);
 
 fn workplace<'a>(folder: &'a Folder, (store, device, kept_clips): Parts<'a>) -> Workplace<'a, DirectoryStore> {
-    Workplace { folder, store, device, limits: Limits::None, kept_clips, brake: Rc::default() }
+    Workplace { folder, store, device, limits: Limits::None, kept_clips, replicas: None, brake: Rc::default() }
 }
 
 #[test]

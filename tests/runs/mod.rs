@@ -13,6 +13,7 @@ use cliptune::engine::tuning::{self, JobError, Workplace};
 use cliptune::model::config::ModelSize;
 use cliptune::protocol::{TuneEvent, USUAL_DISK};
 use cliptune::storage::directory::DirectoryStore;
+use cliptune::train::data_parallel::Replicas;
 use cliptune::train::settings::TuneSettings;
 use cliptune::video::VideoSource;
 use cliptune::video::kept::KeptClips;
@@ -87,6 +88,19 @@ pub fn tune(
     watch(data, store, stop, async |place, report| tuning::tune(settings, place, report).await)
 }
 
+/// The same, with others that share the computing.
+pub fn tune_with(
+    replicas: Rc<dyn Replicas>,
+    settings: &TuneSettings,
+    data: &Imported,
+    store: &DirectoryStore,
+    stop: impl Fn(&TuneEvent) -> bool,
+) -> Told {
+    watch(data, store, stop, async |place, report| {
+        tuning::tune(settings, Workplace { replicas: Some(replicas), ..place }, report).await
+    })
+}
+
 /// Goes on with a run.
 pub fn resume(id: &str, data: &Imported, store: &DirectoryStore, stop: impl Fn(&TuneEvent) -> bool) -> Told {
     watch(data, store, stop, async |place, report| tuning::resume(id, place, report).await)
@@ -109,7 +123,7 @@ fn watch(
     let brake = Rc::new(Brake::default());
     let Imported { folder, kept_clips } = data;
     let (device, limits) = (&device(), Limits::None);
-    let place = Workplace { folder, store, device, limits, kept_clips, brake: brake.clone() };
+    let place = Workplace { folder, store, device, limits, kept_clips, replicas: None, brake: brake.clone() };
     let mut events = Vec::new();
     let mut report = |event: TuneEvent| {
         if stop(&event) {

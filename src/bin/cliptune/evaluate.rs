@@ -78,6 +78,7 @@ pub async fn evaluate(options: &Evaluate, device: &Device) -> Result<(), Failure
         views: options.views,
         batch: options.batch,
         device,
+        replicas: None,
     };
     let mut tenths = 0;
     let evaluated = evaluate_splits(asked, |event| match event {

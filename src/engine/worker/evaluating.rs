@@ -15,7 +15,7 @@ use crate::engine::review::Review;
 use crate::evaluation::{EvaluationEvent, Views};
 use crate::files::FileSource;
 use crate::model::config::VideoMaeConfig;
-use crate::protocol::{Event, JobId};
+use crate::protocol::{Event, JobId, StepLoad};
 use crate::storage::CheckpointStore;
 
 /// Clips a forward pass, where the device holds so many.
@@ -28,7 +28,8 @@ impl Engine {
         let config = VideoMaeConfig::from_json(&checkpoint.config).map_err(sentence)?;
         self.refuse_what_does_not_fit(&config, None)?;
         let batch = fit::clips_at_a_time(&config, BATCH, self.limits.get());
-        let asked = Asked { checkpoint: &checkpoint, folder: &folder, splits, views, batch, device: &device };
+        let replicas = self.replicas(&config, StepLoad { batch, ..StepLoad::LEAST });
+        let asked = Asked { checkpoint: &checkpoint, folder: &folder, splits, views, batch, device: &device, replicas };
         let told = |event| {
             // The others stand in the report.
             if let EvaluationEvent::Progress { done, total } = event {

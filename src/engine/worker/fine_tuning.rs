@@ -19,14 +19,23 @@ impl Engine {
     pub(super) async fn tune(&self, job: JobId, run: Run<'_>, disk: u64, brake: Rc<Brake>) -> Outcome {
         let (folder, device) = (self.folder()?, self.device()?);
         let _claim = self.claim()?;
-        if let Run::New(settings) = run {
-            self.refuse_what_does_not_fit(&self.config_of(&settings.start).await?, Some(StepLoad::of(settings)))?;
-        }
+        let replicas = match run {
+            Run::New(settings) => {
+                let (config, step) = (self.config_of(&settings.start).await?, StepLoad::of(settings));
+                self.refuse_what_does_not_fit(&config, Some(step))?;
+                self.replicas(&config, step)
+            }
+            Run::Old(id) => {
+                let Checkpoint { config, record, .. } = self.store.load(id).await.map_err(sentence)?;
+                let config = VideoMaeConfig::from_json(&config).map_err(sentence)?;
+                record.and_then(|record| self.replicas(&config, StepLoad::of(&record.settings)))
+            }
+        };
         let report = |event| self.report(job, Event::Tune(event));
         self.kept_clips.disk().set_limit(disk).await;
         let (store, kept_clips) = (&self.store, &self.kept_clips);
         let limits = self.limits.get();
-        let place = tuning::Workplace { folder: &folder, store, device: &device, limits, kept_clips, brake };
+        let place = tuning::Workplace { folder: &folder, store, device: &device, limits, kept_clips, replicas, brake };
         let ended = match run {
             Run::New(settings) => tuning::tune(settings, place, report).await,
             Run::Old(checkpoint) => tuning::resume(checkpoint, place, report).await,
@@ -78,7 +87,9 @@ impl Engine {
             None if self.tuning.get() => return Ok(()),
             None => {
                 let limits = self.limits.get();
-                let measured = probe::measure(settings, &config, &folder, &device, limits).await.map_err(sentence)?;
+                let replicas = self.replicas(&config, step);
+                let measured = probe::measure(settings, &config, &folder, &device, limits, replicas).await;
+                let measured = measured.map_err(sentence)?;
                 *self.measured.borrow_mut() = Some((what, measured));
                 measured
             }

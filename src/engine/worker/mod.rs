@@ -10,6 +10,8 @@ mod evaluating;
 mod fine_tuning;
 mod folders;
 mod pretraining;
+mod replica;
+mod replicas;
 mod runs;
 mod settings;
 
@@ -26,24 +28,31 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
 
 use self::fine_tuning::{Measurable, Run};
+use self::replicas::ReplicaWorkers;
 use super::brake::Brake;
 use super::contents::Contents;
 use super::device;
-use super::fit::Limits;
+use super::fit::{self, Limits};
 use super::folder::Folder;
 use super::loaded::LoadedModel;
 use super::probe::Measured;
 use super::review::Review;
-use crate::protocol::{Command, Event, JobId, Report, Request, USUAL_DISK};
+use crate::model::config::VideoMaeConfig;
+use crate::protocol::{Command, Event, JobId, Report, Request, StepLoad, USUAL_DISK};
 use crate::storage::CheckpointStore;
 use crate::storage::indexed_db::IndexedDbStore;
+use crate::train::data_parallel::Replicas;
 use crate::video::VideoSource;
 use crate::video::clip::ClipLoader;
 use crate::video::kept::KeptClips;
 
-/// Starts listening; the worker lives until the page ends it.
+/// Starts listening, as the engine or, by the worker's name, as one that computes beside it; the worker lives until it is
+/// ended.
 pub fn start() {
     let Ok(scope) = js_sys::global().dyn_into::<DedicatedWorkerGlobalScope>() else { return };
+    if scope.name() == replicas::NAME {
+        return replica::start(scope);
+    }
     let engine = Rc::new(Engine::new(scope.clone()));
     let listener = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| engine.receive(&event));
     scope.set_onmessage(Some(listener.as_ref().unchecked_ref()));
@@ -237,6 +246,16 @@ impl Engine {
 
     fn device(&self) -> Result<Device, String> {
         self.device.borrow().clone().ok_or_else(|| "The engine has no device yet. Reload the page.".into())
+    }
+
+    /// Workers that share a step's clips with this one for as long as a job has them, where the CPU computes: as many as its
+    /// cores and its memory allow.
+    fn replicas(&self, config: &VideoMaeConfig, step: StepLoad) -> Option<Rc<dyn Replicas>> {
+        let count = match self.limits.get() {
+            Limits::Wasm => fit::workers(config, step, replicas::machine()) - 1,
+            Limits::None | Limits::Gpu { .. } => 0,
+        };
+        (count > 0).then(|| Rc::new(ReplicaWorkers::start(count)) as Rc<dyn Replicas>)
     }
 
     fn folder(&self) -> Result<Rc<Folder>, String> {

@@ -31,7 +31,8 @@ impl Engine {
         self.kept_clips.disk().set_limit(disk).await;
         let (store, kept_clips) = (&self.store, &self.kept_clips);
         let limits = self.limits.get();
-        let place = tuning::Workplace { folder: &folder, store, device: &device, limits, kept_clips, brake };
+        let place =
+            tuning::Workplace { folder: &folder, store, device: &device, limits, kept_clips, replicas: None, brake };
         let report = |event| {
             let epoch = matches!(event, PretrainEvent::Epoch(_));
             self.report(job, as_tuning(event));

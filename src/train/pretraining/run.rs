@@ -226,7 +226,7 @@ impl<S: ClipSource> Trainer<'_, S> {
         for batch in batches {
             let share = batch.labels.len() as f32 / clips as f32;
             let masks = self.masking.batch(batch.labels.len(), &mut random)?;
-            let (pixels, _) = upload(batch, self.run.shape, &device);
+            let pixels = upload(batch, self.run.shape, &device);
             let loss = self.model.loss(pixels, &masks, mean, std);
             gradients.add(&self.model, &mut loss.backward(), share);
             let loss = loss.without_autodiff().mul_scalar(share);

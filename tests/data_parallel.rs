@@ -1,0 +1,172 @@
+//! A run whose clips are shared out among replicas is the run that one worker would have done. Real clips of the sample,
+//! each replica on a thread of its own.
+#![cfg(feature = "native")]
+
+#[allow(dead_code, reason = "each test program uses its own part of it")]
+mod runs;
+#[allow(dead_code, reason = "each test program uses its own part of it")]
+mod sample;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::thread;
+
+use burn::tensor::Device;
+use cliptune::protocol::{Evaluation, TuneEvent};
+use cliptune::storage::directory::DirectoryStore;
+use cliptune::train::data_parallel::Replicas;
+use cliptune::train::replica::{Replica, Task};
+use cliptune::train::settings::{
+    GradientCheckpointing, Lora, Optimization, Regularisation, Strategy, Targets, TuneSettings,
+};
+use futures_channel::oneshot;
+use futures_executor::block_on;
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use runs::{Imported, import_sample, settings, to_the_end, tune, tune_with};
+
+type Answer = Result<Vec<f32>, String>;
+
+/// What goes to a thread: a task as a browser's message has it, its numbers, and where the answer goes.
+type Asked = (String, Vec<f32>, oneshot::Sender<Answer>);
+
+struct Threads {
+    threads: Vec<mpsc::Sender<Asked>>,
+    /// The kinds of tasks that were asked for.
+    asked: RefCell<Vec<String>>,
+}
+
+/// So many replicas; each ends at the task that it is to end at, counted from 1.
+fn threads(ends_at: &[Option<usize>]) -> Rc<Threads> {
+    let start = |ends_at: Option<usize>| {
+        let (sender, tasks) = mpsc::channel::<Asked>();
+        thread::spawn(move || {
+            let mut replica = Replica::new(&Device::flex());
+            for (number, (task, numbers, answer)) in (1..).zip(tasks) {
+                if ends_at == Some(number) {
+                    return;
+                }
+                let task: Task = serde_json::from_str(&task).unwrap();
+                let _ = answer.send(block_on(replica.perform(task, numbers)));
+            }
+        });
+        sender
+    };
+    Rc::new(Threads { threads: ends_at.iter().copied().map(start).collect(), asked: RefCell::default() })
+}
+
+impl Replicas for Threads {
+    fn count(&self) -> usize {
+        self.threads.len()
+    }
+
+    fn ask(&self, replica: usize, task: Task, numbers: &[f32]) -> LocalBoxFuture<'static, Answer> {
+        let kind = format!("{task:?}");
+        self.asked.borrow_mut().push(kind.split(|letter: char| !letter.is_alphabetic()).next().unwrap().to_string());
+        let (sender, answer) = oneshot::channel();
+        let _ = self.threads[replica].send((serde_json::to_string(&task).unwrap(), numbers.to_vec(), sender));
+        async move { answer.await.unwrap_or_else(|_| Err("it ended".into())) }.boxed_local()
+    }
+}
+
+/// A run's numbers.
+#[derive(Debug, Default)]
+struct Told {
+    /// Loss, accuracy and gradient norm of each step.
+    steps: Vec<[f32; 3]>,
+    evaluations: Vec<Evaluation>,
+    warnings: Vec<String>,
+}
+
+fn run(settings: &TuneSettings, data: &Imported, replicas: Option<Rc<Threads>>) -> Told {
+    let folder = tempfile::tempdir().unwrap();
+    let store = DirectoryStore::open(folder.path()).unwrap();
+    let (best, events) = match replicas {
+        Some(replicas) => tune_with(replicas, settings, data, &store, to_the_end),
+        None => tune(settings, data, &store, to_the_end),
+    };
+    best.unwrap();
+    let mut told = Told::default();
+    for event in events {
+        match event {
+            TuneEvent::Step(step) => told.steps.push([step.loss, step.accuracy, step.gradient_norm]),
+            TuneEvent::Epoch(epoch) => told.evaluations.extend(epoch.validation),
+            TuneEvent::Tested(evaluation) => told.evaluations.push(evaluation),
+            TuneEvent::Warning(sentence) => told.warnings.push(sentence),
+            _ => {}
+        }
+    }
+    told
+}
+
+/// Adding in another order is all that may differ.
+fn assert_same(one: &Told, other: &Told, what: &str) {
+    assert_eq!((one.steps.len(), one.evaluations.len()), (other.steps.len(), other.evaluations.len()), "{what}");
+    for (one, other) in one.steps.iter().zip(&other.steps) {
+        for (one, other) in one.iter().zip(other) {
+            assert!((one - other).abs() <= 2e-4 * one.abs().max(1.0), "{what}: {one} and {other}");
+        }
+    }
+    for (one, other) in one.evaluations.iter().zip(&other.evaluations) {
+        assert!((one.loss - other.loss).abs() <= 2e-4 && one.accuracy == other.accuracy, "{what}: {one:?}, {other:?}");
+        assert_eq!((one.split, one.videos), (other.split, other.videos), "{what}");
+    }
+}
+
+#[test]
+fn a_run_is_the_same_with_replicas_whatever_is_trained_drawn_and_kept() {
+    let data = import_sample([7, 3, 3]);
+    let plain = TuneSettings { batch: 5, epochs: 3, ..settings() };
+    let mixed = Regularisation {
+        label_smoothing_factor: 0.1,
+        mixup: 0.8,
+        cutmix: 1.0,
+        fc_drop_rate: 0.2,
+        drop_path: 0.3,
+        token_keep: 0.5,
+        ..Regularisation::default()
+    };
+    let twice = Optimization { gradient_checkpointing: GradientCheckpointing::Always, ..plain.optimization };
+    let lora = Lora { rank: 2, alpha: 4, targets: Targets::of_names("query,dense").unwrap() };
+    let cases = [
+        ("plain", plain.clone()),
+        ("regularised", TuneSettings { regularisation: mixed, ..plain.clone() }),
+        ("accumulated", TuneSettings { batch: 2, accumulation: 2, ..plain.clone() }),
+        ("computed twice", TuneSettings { optimization: twice, ..plain.clone() }),
+        ("adapters", TuneSettings { strategy: Strategy::Lora(lora), ..plain.clone() }),
+        ("thawed", TuneSettings { strategy: Strategy::UnfreezeMilestones((1, 2), 1), ..plain.clone() }),
+        ("the head alone", TuneSettings { strategy: Strategy::Freeze, regularisation: mixed, ..plain.clone() }),
+    ];
+    for (what, settings) in cases {
+        let replicas = threads(&[None, None]);
+        let (alone, shared) = (run(&settings, &data, None), run(&settings, &data, Some(replicas.clone())));
+        assert_same(&alone, &shared, what);
+        assert!(shared.warnings.is_empty() && alone.warnings.is_empty(), "{what}: {:?}", shared.warnings);
+        let asked = replicas.asked.borrow();
+        let count = |kind: &str| asked.iter().filter(|asked| *asked == kind).count();
+        // The first model, and the best for the test videos.
+        assert_eq!(count("Hold"), 2 * 2, "{what}");
+        assert!(count("Learn") >= alone.steps.len() && count("Answer") >= 2 * 3 && count("Follow") > 0, "{what}");
+    }
+}
+
+#[test]
+fn where_a_replica_ends_the_run_goes_on_without_it_and_says_so_once() {
+    let data = import_sample([7, 3, 3]);
+    let settings = TuneSettings { batch: 5, epochs: 3, ..settings() };
+    let alone = run(&settings, &data, None);
+    for ends_at in [1, 2, 3, 6, 9] {
+        let shared = run(&settings, &data, Some(threads(&[None, Some(ends_at)])));
+        assert_same(&alone, &shared, &format!("one ends at task {ends_at}"));
+        assert_eq!(shared.warnings.len(), 1, "task {ends_at}: {:?}", shared.warnings);
+        assert!(
+            shared.warnings[0].starts_with("1 worker of the 2 workers that compute beside"),
+            "{:?}",
+            shared.warnings
+        );
+    }
+    let shared = run(&settings, &data, Some(threads(&[Some(2), Some(2)])));
+    assert_same(&alone, &shared, "both end");
+    assert!(shared.warnings[0].starts_with("2 workers that"), "{:?}", shared.warnings);
+}
