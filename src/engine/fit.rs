@@ -123,6 +123,11 @@ impl Counts {
         Vec::<Target>::from(lora.targets).into_iter().flat_map(matrices).collect()
     }
 
+    /// The weights of a layer's queries, keys and values side by side, which its forward pass makes and its backward pass reads.
+    fn joined(&self) -> u64 {
+        self.width.saturating_mul(self.width).saturating_mul(3)
+    }
+
     /// Scores that a GPU has at once of a batch. The CPU does some rows at a time.
     fn scores_at_once(&self, batch: usize) -> u64 {
         scores_at_once(batch, self.tokens, self.heads, self.width as usize / self.heads) as u64
@@ -155,7 +160,13 @@ impl Counts {
             (true, false) => layer.saturating_mul(self.layers),
         };
         let passing = if layers { self.passing(step.batch, limits) } else { 0 };
+        let joined = match (layers, recomputes) {
+            // Where the layers compute with 16 bits, it is among the copies.
+            (true, false) if !step.fp16 => self.joined().saturating_mul(self.layers),
+            _ => self.joined(),
+        };
         let weights = self.parameters.saturating_add(merged).saturating_add(parameters.saturating_mul(3));
+        let weights = weights.saturating_add(joined);
         // Of each weight a copy in 16 bits.
         let copies = if step.fp16 && layers && !recomputes { HALF.saturating_mul(self.parameters) } else { 0 };
         let numbers = FLOAT.saturating_mul(weights.saturating_add(passing));
@@ -174,12 +185,10 @@ impl Counts {
 pub fn workers(config: &VideoMaeConfig, step: StepLoad, (cores, memory): (usize, u64)) -> usize {
     let recomputes = estimate(config, Some(step), Limits::Wasm).recomputes;
     let counts = Counts::of(config);
-    let fits = |workers: &usize| {
-        let part = StepLoad { batch: step.batch.div_ceil(*workers), ..step };
-        let bytes = counts.training_bytes(part, recomputes, Limits::Wasm);
-        // Half of what there is: the machine has other things to do.
-        bytes.saturating_mul(*workers as u64) <= memory / 2
-    };
+    // The clips take what they take; each worker more has a model besides. All of those together may be a quarter of what
+    // there is: the machine has other things to do.
+    let model = counts.training_bytes(StepLoad { batch: 0, ..step }, recomputes, Limits::Wasm);
+    let fits = |workers: &usize| model.saturating_mul(*workers as u64 - 1) <= memory / 4;
     let most = if cores > 2 { cores - 1 } else { cores };
     (2..=most.min(step.batch).min(MOST_WORKERS)).rev().find(fits).unwrap_or(1)
 }
@@ -346,7 +355,8 @@ mod tests {
         let factors = 12 * 2 * 8 * (768 + 768) + 400 * 769;
         let merged = (12 * 2 + 1) * 768 * 768;
         assert_eq!(floats(all) - floats(adapters), 3 * (86_534_800 - factors) - merged);
-        assert_eq!(floats(head), 86_534_800 + 3 * 400 * 769 + 1568 * (9 * 768 + 3 * 3072), "one layer at a time");
+        let layer = 1568 * (9 * 768 + 3 * 3072) + 3 * 768 * 768;
+        assert_eq!(floats(head), 86_534_800 + 3 * 400 * 769 + layer, "one layer at a time");
         let twice = bytes(Strategy::Lora(Lora::default()), GradientCheckpointing::Always);
         assert!(head < twice && twice < adapters);
     }
@@ -361,8 +371,9 @@ mod tests {
         assert_eq!(of_cores, [1, 2, 3, 7, 8]);
         assert_eq!(workers(ModelSize::Micro, 3, 8, 8), 3, "one clip each");
         assert_eq!([1, 0].map(|batch| workers(ModelSize::Micro, batch, 8, 8)), [1, 1]);
-        // 0.9 GB for a step of one clip, of which 0.5 are the clip's.
-        assert_eq!([2, 4, 8].map(|gigabytes| workers(ModelSize::Small, 4, 8, gigabytes)), [1, 2, 4]);
+        // Weights, gradients and moments of each worker more are 0.37 GB of small, 1.41 of base.
+        assert_eq!([1, 2, 4, 8].map(|gigabytes| workers(ModelSize::Small, 4, 8, gigabytes)), [1, 2, 3, 4]);
+        assert_eq!([2, 4, 8].map(|gigabytes| workers(ModelSize::Base, 4, 8, gigabytes)), [1, 1, 2]);
     }
 
     #[test]
