@@ -13,18 +13,25 @@ use std::sync::mpsc;
 use std::thread;
 
 use burn::tensor::Device;
+use cliptune::engine::classification::classify;
+use cliptune::engine::loaded::LoadedModel;
+use cliptune::model::config::ModelSize;
 use cliptune::protocol::{Evaluation, TuneEvent};
 use cliptune::storage::directory::DirectoryStore;
-use cliptune::train::data_parallel::Replicas;
-use cliptune::train::replica::{Replica, Task};
+use cliptune::train::data_parallel::{DataParallel, Replicas};
+use cliptune::train::replica::{Blueprint, Replica, Task};
 use cliptune::train::settings::{
     GradientCheckpointing, Lora, Optimization, Regularisation, Strategy, Targets, TuneSettings,
 };
+use cliptune::video::VideoSource;
+use cliptune::video::clip::ClipLoader;
+use cliptune::video::views::TestViews;
 use futures_channel::oneshot;
 use futures_executor::block_on;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use runs::{Imported, import_sample, settings, to_the_end, tune, tune_with};
+use sample::some_clips;
 
 type Answer = Result<Vec<f32>, String>;
 
@@ -136,7 +143,10 @@ fn a_run_is_the_same_with_replicas_whatever_is_trained_drawn_and_kept() {
         ("computed twice", TuneSettings { optimization: twice, ..plain.clone() }),
         ("adapters", TuneSettings { strategy: Strategy::Lora(lora), ..plain.clone() }),
         ("thawed", TuneSettings { strategy: Strategy::UnfreezeMilestones((1, 2), 1), ..plain.clone() }),
-        ("the head alone", TuneSettings { strategy: Strategy::Freeze, regularisation: mixed, ..plain.clone() }),
+        (
+            "the head alone, of mixed clips",
+            TuneSettings { strategy: Strategy::Freeze, regularisation: mixed, ..plain.clone() },
+        ),
     ];
     for (what, settings) in cases {
         let replicas = threads(&[None, None]);
@@ -152,6 +162,48 @@ fn a_run_is_the_same_with_replicas_whatever_is_trained_drawn_and_kept() {
 }
 
 #[test]
+fn what_a_frozen_backbone_makes_of_clips_is_shared_out_and_is_the_same_to_the_last_bit() {
+    let data = import_sample([9, 3, 3]);
+    let frozen = TuneSettings { strategy: Strategy::Freeze, batch: 5, epochs: 3, ..settings() };
+    let alone = run(&frozen, &data, None);
+    for ends_at in [None, Some(3)] {
+        let replicas = threads(&[None, ends_at]);
+        let shared = run(&frozen, &data, Some(replicas.clone()));
+        assert_eq!(alone.steps, shared.steps, "one ends at {ends_at:?}");
+        let asked = replicas.asked.borrow();
+        assert!(asked.iter().filter(|kind| *kind == "Features").count() >= 4, "{asked:?}");
+        assert!(!asked.iter().any(|kind| kind == "Learn"), "the head is trained here: {asked:?}");
+    }
+}
+
+#[test]
+fn a_video_whose_views_are_shared_out_has_the_same_answer() {
+    let device = Device::flex();
+    let labels = ["one", "two", "three"].map(str::to_string);
+    let loaded = LoadedModel::fresh(ModelSize::Micro, &labels, 0.5, 42, &device);
+    let loader = ClipLoader::new(loaded.shape, loaded.clip_seconds);
+    let (path, clip) = some_clips([1, 0, 0]).remove(0);
+    let source = VideoSource::new(path, clip);
+    let answer = |parallel: Option<&DataParallel>| {
+        let views = TestViews::Kinetics;
+        block_on(classify(&loaded, &loader, &source, views, 3, &device, parallel)).unwrap()
+    };
+    let alone = answer(None);
+    for ends_at in [None, Some(4)] {
+        let replicas = threads(&[None, ends_at]);
+        let parallel = DataParallel::new(replicas.clone(), Blueprint::fixed(&loaded.config));
+        let shared = answer(Some(&parallel));
+        assert_eq!((alone.views, shared.views), (15, 15));
+        assert_eq!(alone.picture, shared.picture);
+        for (one, other) in alone.predictions.iter().zip(&shared.predictions) {
+            assert!(one.label == other.label && (one.score - other.score).abs() < 1e-6, "{one:?} and {other:?}");
+        }
+        let answers = replicas.asked.borrow().iter().filter(|kind| *kind == "Answer").count();
+        assert!(answers >= 2 + 2, "{answers}");
+    }
+}
+
+#[test]
 fn where_a_replica_ends_the_run_goes_on_without_it_and_says_so_once() {
     let data = import_sample([7, 3, 3]);
     let settings = TuneSettings { batch: 5, epochs: 3, ..settings() };
@@ -161,7 +213,7 @@ fn where_a_replica_ends_the_run_goes_on_without_it_and_says_so_once() {
         assert_same(&alone, &shared, &format!("one ends at task {ends_at}"));
         assert_eq!(shared.warnings.len(), 1, "task {ends_at}: {:?}", shared.warnings);
         assert!(
-            shared.warnings[0].starts_with("1 worker of the 2 workers that compute beside"),
+            shared.warnings[0].starts_with("1 worker that computed beside the engine ended"),
             "{:?}",
             shared.warnings
         );

@@ -94,7 +94,7 @@ fn several_views_are_averaged_as_when_a_clip_is_classified() {
         assert!(test.scaled.is_none(), "there was no validation to fit a temperature on");
         for clip in &test.clips {
             let source = VideoSource::new(clip.path.clone(), data.join(&clip.path));
-            let alone = block_on(classify(&loaded, &loader, &source, the_same, 1, &device)).unwrap();
+            let alone = block_on(classify(&loaded, &loader, &source, the_same, 1, &device, None)).unwrap();
             assert_eq!(alone.predictions[0].label, test.classes[clip.prediction]);
             assert!((f64::from(alone.predictions[0].score) - clip.confidence).abs() < 1e-5, "{}", clip.path);
             let last = EvaluationEvent::Progress { done: 4 * alone.views, total: 4 * alone.views };

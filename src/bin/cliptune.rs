@@ -349,7 +349,7 @@ async fn classify_clips(
     for clip in clips {
         let file = clip.clone();
         let source = VideoSource::new(clip.display().to_string(), clip.clone());
-        lines.push(match classify(&loaded, &loader, &source, views, top, device).await {
+        lines.push(match classify(&loaded, &loader, &source, views, top, device, None).await {
             Ok(Classification { predictions, views, milliseconds, .. }) => {
                 Line::Classified { file, predictions, views, milliseconds }
             }

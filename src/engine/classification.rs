@@ -3,10 +3,12 @@
 //! Comes in: a [`LoadedModel`], a video. Goes out: a [`Classification`] over several clips, probabilities averaged.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use futures_util::future::try_join_all;
 
 use super::clock;
 use super::loaded::LoadedModel;
 use crate::protocol::{Classification, Prediction};
+use crate::train::data_parallel::DataParallel;
 use crate::train::evaluate::probabilities;
 use crate::train::run::TuneError;
 use crate::video::clip::{Clip, ClipLoader, View};
@@ -24,7 +26,7 @@ pub enum ClassifyError {
     Device(#[from] TuneError),
 }
 
-/// Classifies one video, looked at in these ways; `top` best labels.
+/// Classifies one video, looked at in these ways; `top` best labels. Workers, where there are some, share the views.
 pub async fn classify(
     loaded: &LoadedModel,
     loader: &ClipLoader,
@@ -32,20 +34,26 @@ pub async fn classify(
     views: TestViews,
     top: usize,
     device: &Device,
+    parallel: Option<&DataParallel>,
 ) -> Result<Classification, ClassifyError> {
     let started = clock::seconds();
     let views = self::views(loaded, source, views).await?;
     let count = views.len();
     let mut sums = vec![0.0f32; loaded.config.id2label.len()];
     let mut first = None;
-    for view in views {
-        let clip = loader.load(source, &View::Evaluation(view)).await?;
-        let pixels = pixels(loaded, &clip, device);
-        // One view at a time, so that a long video needs no more of the device than a short one.
-        for (sum, probability) in sums.iter_mut().zip(probabilities(&loaded.model, pixels).await?) {
+    // One view at a time each, so that a long video needs no more of the device than a short one.
+    for few in views.chunks(parallel.map_or(1, DataParallel::workers)) {
+        let clips = few.iter().map(|view| async { loader.load(source, &View::Evaluation(*view)).await });
+        let clips = try_join_all(clips).await?;
+        let pixels = Tensor::cat(clips.iter().map(|clip| pixels(loaded, clip, device)).collect(), 0);
+        let logits = match parallel {
+            Some(parallel) => parallel.forward(&loaded.model, pixels).await.map_err(TuneError::Device)?,
+            None => loaded.model.forward(pixels),
+        };
+        for (sum, probability) in sums.iter_mut().zip(probabilities(logits).await?) {
             *sum += probability / count as f32;
         }
-        first.get_or_insert_with(|| loader.picture(&clip));
+        first = first.or_else(|| clips.first().map(|clip| loader.picture(clip)));
         clock::turn().await;
     }
     let picture = first.ok_or_else(|| TuneError::Device("no view was computed".into()))?;

@@ -23,7 +23,6 @@ use crate::train::evaluate::upload;
 use crate::train::feed::{BATCHES_AHEAD, Batch, Example, feed};
 use crate::train::replica::Blueprint;
 use crate::train::run::TuneError;
-use crate::train::settings::Strategy;
 use crate::video::clip::{ClipLoader, View};
 use crate::video::views::{TestView, TestViews};
 
@@ -88,9 +87,7 @@ pub async fn evaluate(
     }
     let total = splits.iter().map(|split| of_split(*split).len()).sum::<usize>() * views.len();
     let source = FolderClips { folder: &folder, loader: ClipLoader::new(loaded.shape, loaded.clip_seconds) };
-    let parallel = asked
-        .replicas
-        .map(|replicas| DataParallel::new(replicas, Blueprint::new(&loaded.config, Strategy::NoFreeze, 0, false)));
+    let parallel = asked.replicas.map(|replicas| DataParallel::new(replicas, Blueprint::fixed(&loaded.config)));
     let job = Job {
         loaded: &loaded,
         source: &source,

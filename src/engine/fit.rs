@@ -20,6 +20,8 @@ const CPU_BYTES: u64 = 3 << 30;
 /// is not taken for a larger one.
 const GPU_BYTES: u64 = 4_000_000_000;
 
+/// Multiplications and additions of a clip's forward pass, about a second of wasm.
+const SLOW: u64 = 8_000_000_000;
 /// More than so many workers are not started, however many cores there are.
 const MOST_WORKERS: usize = 8;
 
@@ -191,6 +193,12 @@ pub fn workers(config: &VideoMaeConfig, step: StepLoad, (cores, memory): (usize,
     let fits = |workers: &usize| model.saturating_mul(*workers as u64 - 1) <= memory / 4;
     let most = if cores > 2 { cores - 1 } else { cores };
     (2..=most.min(step.batch).min(MOST_WORKERS)).rev().find(fits).unwrap_or(1)
+}
+
+/// Whether a forward pass takes a CPU so long that starting workers for one video's views is worth it.
+pub fn is_slow(config: &VideoMaeConfig) -> bool {
+    let counts = Counts::of(config);
+    counts.parameters.saturating_mul(counts.tokens as u64) > SLOW
 }
 
 /// How many clips a forward pass of a model that fits may take, so that more than one fits, too; `most` at most.
@@ -370,6 +378,7 @@ mod tests {
         let of_cores = [1, 2, 4, 8, 64].map(|cores| workers(ModelSize::Micro, 64, cores, 8));
         assert_eq!(of_cores, [1, 2, 3, 7, 8]);
         assert_eq!(workers(ModelSize::Micro, 3, 8, 8), 3, "one clip each");
+        assert_eq!(ModelSize::ALL.map(|size| is_slow(&config(size))), [false, false, true, true]);
         assert_eq!([1, 0].map(|batch| workers(ModelSize::Micro, batch, 8, 8)), [1, 1]);
         // Weights, gradients and moments of each worker more are 0.37 GB of small, 1.41 of base.
         assert_eq!([1, 2, 4, 8].map(|gigabytes| workers(ModelSize::Small, 4, 8, gigabytes)), [1, 2, 3, 4]);

@@ -21,6 +21,9 @@ use crate::dataset::words::counted;
 use crate::model::classifier::VideoMae;
 use crate::model::read_back::read_back;
 
+/// Clips that a replica has of those whose features are asked for: one that it computes and one that waits.
+const CLIPS_AHEAD: usize = 2;
+
 /// Workers with a [`super::replica::Replica`] each.
 pub trait Replicas {
     fn count(&self) -> usize;
@@ -47,14 +50,17 @@ pub struct DataParallel {
     blueprint: Blueprint,
     known: Cell<Known>,
     ended: RefCell<BTreeSet<usize>>,
+    /// Clips that each replica has of [`Self::features`].
+    under_way: RefCell<Vec<usize>>,
     /// Of those, how many the user was told of.
     told: Cell<usize>,
 }
 
 impl DataParallel {
     pub fn new(replicas: Rc<dyn Replicas>, blueprint: Blueprint) -> Self {
+        let under_way = RefCell::new(vec![0; replicas.count()]);
         let (known, ended, told) = (Cell::new(Known::Nothing), RefCell::default(), Cell::new(0));
-        Self { replicas, blueprint, known, ended, told }
+        Self { replicas, blueprint, known, ended, under_way, told }
     }
 
     /// The weights that the run trains are others now.
@@ -90,6 +96,11 @@ impl DataParallel {
         self.ended.borrow_mut().insert(replica);
     }
 
+    /// How many compute: the replicas that did not end, and whoever has this.
+    pub fn workers(&self) -> usize {
+        self.working().len() + 1
+    }
+
     /// Lets the replicas have the model's weights, where they have not.
     async fn catch_up(&self, model: &VideoMae) -> Result<(), String> {
         let (task, ids) = match self.known.get() {
@@ -123,8 +134,7 @@ impl DataParallel {
         manner: Manner<'_>,
         gradients: &mut GradientSum,
     ) -> Result<[Tensor<1>; 2], String> {
-        self.catch_up(model).await?;
-        let (own, shared) = self.share_out(&pixels, |part| Task::Learn(lesson.of(part))).await?;
+        let (own, shared) = self.share_out(model, &pixels, |part| Task::Learn(lesson.of(part))).await?;
         let here = |part: Range<usize>, gradients: &mut GradientSum| {
             let pixels = Seen::Pixels(clips_of(&pixels, part.clone()));
             lesson.of(part).learn(model, pixels, manner, gradients)
@@ -159,8 +169,7 @@ impl DataParallel {
 
     /// As [`VideoMae::forward`] of a model without autodiff, each replica with its part: [B, T, C, H, W] -> [B, K].
     pub async fn forward(&self, model: &VideoMae, pixels: Tensor<5>) -> Result<Tensor<2>, String> {
-        self.catch_up(model).await?;
-        let (own, shared) = self.share_out(&pixels, |part| Task::Answer { clips: part.len() }).await?;
+        let (own, shared) = self.share_out(model, &pixels, |part| Task::Answer { clips: part.len() }).await?;
         let here = |part: Range<usize>| model.forward(clips_of(&pixels, part));
         let own = here(own);
         let [_, classes] = own.dims();
@@ -179,13 +188,45 @@ impl DataParallel {
         Ok(Tensor::cat(logits, 0))
     }
 
+    /// As [`VideoMae::features`] of one clip and a model without autodiff, for many who ask at a time: [1, T, C, H, W] -> [D],
+    /// to the last bit what the model makes of it here. Computed here where every replica has enough to do.
+    pub async fn features(&self, model: &VideoMae, pixels: Tensor<5>) -> Result<Vec<f32>, String> {
+        self.catch_up(model).await?;
+        let has_room =
+            |replica: &usize| self.under_way.borrow().get(*replica).is_some_and(|clips| *clips < CLIPS_AHEAD);
+        if let Some(replica) = self.working().into_iter().find(has_room) {
+            let numbers = read_back(pixels.clone()).await?;
+            let numbers = numbers.as_slice::<f32>().map_err(|error| format!("{error:?}"))?;
+            self.count(replica, 1);
+            let answer = self.replicas.ask(replica, Task::Features, numbers).await;
+            self.count(replica, -1);
+            match answer {
+                Ok(features) if features.len() == model.width() => return Ok(features),
+                _ => self.lose(replica),
+            }
+        }
+        let features = read_back(model.features(pixels)).await?;
+        Ok(features.iter::<f32>().collect())
+    }
+
+    fn count(&self, replica: usize, more: isize) {
+        if let Some(clips) = self.under_way.borrow_mut().get_mut(replica) {
+            *clips = clips.saturating_add_signed(more);
+        }
+    }
+
     /// Gives each replica its part of the clips. Goes out: the first part, which is computed here.
     async fn share_out(
         &self,
+        model: &VideoMae,
         pixels: &Tensor<5>,
         task: impl Fn(Range<usize>) -> Task,
     ) -> Result<(Range<usize>, Vec<Shared>), String> {
         let [clips, ..] = pixels.dims();
+        if clips < 2 {
+            return Ok((0..clips, Vec::new()));
+        }
+        self.catch_up(model).await?;
         let working = self.working();
         let mut parts = parts(clips, working.len() + 1).into_iter();
         let own = parts.next().unwrap_or(0..clips);

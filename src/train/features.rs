@@ -7,6 +7,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::data_parallel::DataParallel;
 use super::feed::{Batch, ClipSource};
 use super::kept_features::KeptFeatures;
 use super::pace::Spent;
@@ -56,6 +57,8 @@ pub struct Features<'a, S> {
     pub shape: &'a ClipShape,
     /// Without autodiff.
     pub device: &'a Device,
+    /// Workers that share the computing, where there are some.
+    pub parallel: Option<&'a DataParallel>,
 }
 
 impl<S: ClipSource> Features<'_, S> {
@@ -63,6 +66,9 @@ impl<S: ClipSource> Features<'_, S> {
     async fn compute(&self, pixels: Vec<f32>) -> Result<Vec<f32>, String> {
         let dims = [1, self.shape.frames, 3, self.shape.height, self.shape.width];
         let pixels = Tensor::<5>::from_data(TensorData::new(pixels, dims), self.device);
+        if let Some(parallel) = self.parallel {
+            return parallel.features(self.model, pixels).await;
+        }
         let data = read_back(self.model.features(pixels)).await?;
         Ok(data.iter::<f32>().collect())
     }

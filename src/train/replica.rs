@@ -30,6 +30,8 @@ pub enum Task {
     Learn(Lesson),
     /// `pixel_values` of so many clips -> logits [B, K].
     Answer { clips: usize },
+    /// `pixel_values` of a clip -> what the head sees of it, [D].
+    Features,
 }
 
 /// How to build a run's model.
@@ -78,7 +80,12 @@ impl Replica {
             (_, None) => Err("it holds no model".into()),
             (Task::Follow, Some(held)) => held.follow(&numbers).map(|()| Vec::new()),
             (Task::Learn(lesson), Some(held)) => held.learn(&lesson, numbers, &self.device).await,
-            (Task::Answer { clips }, Some(held)) => held.answer(numbers, clips, &self.device).await,
+            (Task::Answer { clips }, Some(held)) => {
+                read(held.model.valid().forward(held.pixels(numbers, clips, &self.device)?)).await
+            }
+            (Task::Features, Some(held)) => {
+                read(held.model.valid().features(held.pixels(numbers, 1, &self.device)?)).await
+            }
         }
     }
 }
@@ -112,7 +119,7 @@ impl Held {
             self.epoch = lesson.epoch;
         }
         device.seed(lesson.seed.into());
-        let pixels = self.pixels(numbers, lesson.clips(), device)?;
+        let pixels = self.pixels(numbers, lesson.clips(), device)?.autodiff();
         let mut gradients = GradientSum::default();
         let manner = Manner { recomputes, loss_scale: None, device };
         let told = lesson.learn(&self.model, Seen::Pixels(pixels), manner, &mut gradients);
@@ -123,16 +130,12 @@ impl Held {
         one_after_another(found).await
     }
 
-    async fn answer(&self, numbers: Vec<f32>, clips: usize, device: &Device) -> Result<Vec<f32>, String> {
-        let pixels = self.pixels(numbers, clips, &device.clone().without_autodiff())?;
-        read(self.model.valid().forward(pixels)).await
-    }
-
+    /// Without autodiff.
     fn pixels(&self, numbers: Vec<f32>, clips: usize, device: &Device) -> Result<Tensor<5>, String> {
         let [frames, channels, height, width] = self.clip;
         let shape = [clips, frames, channels, height, width];
         match shape.iter().product::<usize>() == numbers.len() {
-            true => Ok(Tensor::from_data(TensorData::new(numbers, shape), device)),
+            true => Ok(Tensor::from_data(TensorData::new(numbers, shape), &device.clone().without_autodiff())),
             false => Err(format!("{} numbers are no {clips} clips", numbers.len())),
         }
     }
@@ -143,6 +146,11 @@ impl Blueprint {
         // A configuration is plain data: it always becomes text.
         let config = serde_json::to_string(config).unwrap_or_default();
         Self { config, strategy, last_epoch, recomputes }
+    }
+
+    /// Of a model that answers and does not learn.
+    pub fn fixed(config: &VideoMaeConfig) -> Self {
+        Self::new(config, Strategy::NoFreeze, 0, false)
     }
 
     /// The parameters of a model of this kind that the run trains sooner or later.

@@ -273,11 +273,11 @@ impl<S: ClipSource> Trainer<'_, S> {
         let mut wanted = self.run.draw_epoch(epoch);
         let all = wanted.len();
         wanted.drain(..self.progress.drawn.min(all));
-        let Run { source, shape, device, kept, .. } = *self.run;
+        let Run { source, shape, device, kept, parallel, .. } = *self.run;
         // Held only where it is looked at: nobody else may have the weights while a step changes them where they are.
         let frozen = features::are_kept(settings, epoch).then(|| self.model.valid());
         let device = device.clone().without_autodiff();
-        let features = frozen.as_ref().map(|model| Features { source, model, kept, shape, device: &device });
+        let features = frozen.as_ref().map(|model| Features { source, model, kept, shape, device: &device, parallel });
         let consume = async move {
             let mut more = true;
             while more && !observer.should_stop() && !self.is_over() && !self.is_out_of_patience() {

@@ -80,6 +80,8 @@ fn App() -> impl IntoView {
     wake_lock::hold_while(Signal::derive(move || state.tuning.is_running() && !state.tuning.is_paused()));
     provide_context(state);
     on_event(window().as_ref(), "hashchange", move || state.view.set(View::at(&address())));
+    // Where the address changes and the view does not, the view stays, with the file chooser that may be open in it.
+    let view = Memo::new(move |_| state.view.get());
     let offline = RwSignal::new(false);
     register_service_worker(offline);
     Effect::new(move |_| document().set_title(&title(state)));
@@ -96,7 +98,7 @@ fn App() -> impl IntoView {
                 _ => None,
             })/>
             <Notice tone=Tone::Error text=state.engine.notice on_close=Callback::new(move |()| state.engine.notice.set(None))/>
-            {move || match state.view.get() {
+            {move || match view.get() {
                 View::Data => view! { <data::DataView/> }.into_any(),
                 View::Tune => view! { <tune::TuneView/> }.into_any(),
                 View::Pretrain => view! { <pretrain::PretrainView/> }.into_any(),

@@ -84,7 +84,7 @@ pub enum TestViews {
 }
 
 /// Windows of [`TestViews::Spread`] at most; the paper's number for Kinetics.
-const MOST_SPREAD: usize = 5;
+pub const MOST_SPREAD: usize = 5;
 /// Windows of [`TestViews::Constant`].
 const CONSTANT_CLIPS: usize = 5;
 

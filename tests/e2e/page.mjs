@@ -45,23 +45,10 @@ export class CliptunePage {
     await this.page.waitForFunction(() => navigator.serviceWorker.controller !== null, undefined, { timeout: MINUTE });
   }
 
-  /**
-   * Until the page is its service worker's, where it will be: a folder that Playwright chooses at that very moment never
-   * reaches the input, about one in thirty.
-   */
-  takenOver() {
-    return this.page.evaluate(async () => {
-      const { serviceWorker } = navigator;
-      if (!(await serviceWorker.getRegistration()) || serviceWorker.controller) return;
-      await new Promise((resolve) => serviceWorker.addEventListener("controllerchange", resolve, { once: true }));
-    });
-  }
-
   /** Chooses a folder as the browser's dialog would, and waits for what the page says about it. */
   async chooseFolder(folder) {
     await this.go("data");
     await this.markAnswers();
-    await this.takenOver();
     await this.by("folder-input").setInputFiles(folder);
     await this.imported();
   }

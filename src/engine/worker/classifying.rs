@@ -10,14 +10,17 @@ use web_sys::File;
 use super::{Engine, Outcome, sentence};
 use crate::engine::attention_map::attention_map;
 use crate::engine::classification::{ClassifyError, classify};
+use crate::engine::fit;
 use crate::engine::folder::unusable;
 use crate::engine::loaded::LoadedModel;
 use crate::model::config::VideoMaeConfig;
-use crate::protocol::{Event, JobId};
+use crate::protocol::{Event, JobId, StepLoad};
 use crate::storage::CheckpointStore;
+use crate::train::data_parallel::DataParallel;
+use crate::train::replica::Blueprint;
 use crate::video::VideoSource;
 use crate::video::clip::ClipLoader;
-use crate::video::views::TestViews;
+use crate::video::views::{MOST_SPREAD, TestViews};
 
 /// Files whose handles are kept: as many as a page shows, and more.
 const FILES_KEPT: usize = 1000;
@@ -26,10 +29,15 @@ impl Engine {
     pub(super) async fn classify(&self, job: JobId, id: &str, files: Vec<(usize, File)>, top: usize) -> Outcome {
         let device = self.device()?;
         let loaded = self.loaded(id, &device).await?;
+        let config = &loaded.0.config;
+        let replicas =
+            fit::is_slow(config).then(|| self.replicas(config, StepLoad { batch: MOST_SPREAD, ..StepLoad::LEAST }));
+        let parallel = replicas.flatten().map(|replicas| DataParallel::new(replicas, Blueprint::fixed(config)));
         for (number, file) in files {
             let source = source(&file.name(), file);
             self.remember(number, id, &source);
-            match classify(&loaded.0, &loaded.1, &source, TestViews::default(), top, &device).await {
+            let parallel = parallel.as_ref();
+            match classify(&loaded.0, &loaded.1, &source, TestViews::default(), top, &device, parallel).await {
                 Ok(classification) => self.report(job, Event::Classified(classification)),
                 Err(ClassifyError::Video(error)) => {
                     self.report(job, Event::Unusable(unusable(&source.name(), &error)));

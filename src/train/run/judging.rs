@@ -100,6 +100,7 @@ impl<S: ClipSource> Trainer<'_, S> {
             kept: self.run.kept,
             shape: self.run.shape,
             device: &device,
+            parallel: self.run.parallel,
         });
         evaluate(self.run, &model, Split::Validation, features.as_ref(), observer).await
     }
