@@ -1,5 +1,5 @@
 # The two commands that people need are `make serve` and `make test`; both set up what they need first.
-.PHONY: serve test build setup check test-native test-browser test-e2e test-interop media-support sizes screenshots held-out bench-growth bench-inference bench-start bench-training sample starter people-starter clean
+.PHONY: serve test build setup check test-native test-browser test-e2e test-interop media-support sizes screenshots held-out bench-cores bench-growth bench-inference bench-start bench-training sample starter people-starter clean
 
 serve: ## Build the page and serve it at http://localhost:8080
 	@scripts/setup.sh build
@@ -55,6 +55,9 @@ bench-inference: ## Our forward pass against ONNX Runtime Web's in Chromium, on 
 bench-start: build ## What each program weighs, and how long the page takes from nothing (docs/start.md)
 	@node scripts/sizes.mjs
 	@node benches/start.mjs
+
+bench-cores: build ## A training step on one of the CPU's cores and on more, in Chromium (docs/training.md)
+	@node benches/cores.mjs
 
 bench-growth: build ## How time and memory grow with tokens, batch, classes and clips, in Chromium, into docs/growth.md
 	@scripts/setup.sh test

@@ -1,17 +1,17 @@
 // What a clip of a training step takes on the CPU, with as many cores as the machine has and with fewer: a browser that tells
-// of fewer cores, so that fewer workers share the computing. Each is a run of its own, from the same folder; the second
-// epoch counts, whose clips are decoded. Prints a Markdown table.
+// of fewer cores, so that fewer workers share the computing. Each is a run of its own, from the same folder. Prints a
+// Markdown table.
 //
 // usage: node benches/cores.mjs [SIZE,… [FOLDER [EPOCHS]]]   CLIPTUNE_DIST names another build, CHROMIUM another browser
-//   Without them: the people's starter and tiny, on Weizmann's recordings of ../shared/media.
+//   Without them: micro, the starter for people and tiny, 12 epochs of Weizmann's recordings of ../shared/media.
 import { cpus } from "node:os";
 import path from "node:path";
 import { ROOT, openCliptune, siteWith } from "../tests/e2e/browser.mjs";
 
-const [sizes = "people,tiny", folder = path.join(ROOT, "../shared/media/labelled/weizmann"), epochs = "2"] = process.argv.slice(2);
+const [sizes = "micro,people,tiny", folder = path.join(ROOT, "../shared/media/labelled/weizmann"), epochs = "12"] = process.argv.slice(2);
 const CORES = [1, 2, 4, 8].filter((cores) => cores < cpus().length).concat(cpus().length);
 
-/** Milliseconds a clip that the page shows after the run, and the run's last loss. */
+/** What the page shows of a clip's times in the last epoch, and the seconds of the whole run. */
 async function told(size, cores) {
   const endings = [];
   const test = { after: (ending) => endings.push(ending) };

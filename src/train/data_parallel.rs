@@ -50,17 +50,17 @@ pub struct DataParallel {
     blueprint: Blueprint,
     known: Cell<Known>,
     ended: RefCell<BTreeSet<usize>>,
+    /// How many of the ended ones the user was told of.
+    told: Cell<usize>,
     /// Clips that each replica has of [`Self::features`].
     under_way: RefCell<Vec<usize>>,
-    /// Of those, how many the user was told of.
-    told: Cell<usize>,
 }
 
 impl DataParallel {
     pub fn new(replicas: Rc<dyn Replicas>, blueprint: Blueprint) -> Self {
         let under_way = RefCell::new(vec![0; replicas.count()]);
         let (known, ended, told) = (Cell::new(Known::Nothing), RefCell::default(), Cell::new(0));
-        Self { replicas, blueprint, known, ended, under_way, told }
+        Self { replicas, blueprint, known, ended, told, under_way }
     }
 
     /// The weights that the run trains are others now.
@@ -188,10 +188,13 @@ impl DataParallel {
         Ok(Tensor::cat(logits, 0))
     }
 
-    /// As [`VideoMae::features`] of one clip and a model without autodiff, for many who ask at a time: [1, T, C, H, W] -> [D],
-    /// to the last bit what the model makes of it here. Computed here where every replica has enough to do.
+    /// As [`VideoMae::features`] of one clip and a model without autodiff whose backbone is frozen, for many who ask at a
+    /// time: [1, T, C, H, W] -> [D], the same to the last bit. Computed here where every replica has enough to do.
     pub async fn features(&self, model: &VideoMae, pixels: Tensor<5>) -> Result<Vec<f32>, String> {
-        self.catch_up(model).await?;
+        // A backbone that is frozen is as it was when they got it.
+        if self.known.get() == Known::Nothing {
+            self.catch_up(model).await?;
+        }
         let has_room =
             |replica: &usize| self.under_way.borrow().get(*replica).is_some_and(|clips| *clips < CLIPS_AHEAD);
         if let Some(replica) = self.working().into_iter().find(has_room) {
