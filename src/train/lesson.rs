@@ -60,11 +60,12 @@ impl Lesson {
     /// Of some of the clips, one after another; of those that there are.
     pub fn of(&self, clips: Range<usize>) -> Self {
         Self {
+            epoch: self.epoch,
             targets: self.targets.of(clips.clone()),
             seen: self.seen.get(clips.clone()).unwrap_or_default().to_vec(),
             drawn: self.drawn.as_ref().map(|drawn| drawn.of(clips.clone())),
             weight: self.weight * clips.len() as f32 / self.clips().max(1) as f32,
-            ..*self
+            seed: self.seed.wrapping_add(clips.start as u32),
         }
     }
 
