@@ -73,3 +73,12 @@ test("a folder that is still being walked through is taken, though its user has 
   assert.deepEqual((await page.classCounts()).map(total), [1000, 1000]);
   page.assertNothingUncaught();
 });
+
+test("a chooser that is open keeps its place where the address alone changes", { timeout: 2 * 60_000 }, async () => {
+  const { page } = await open({ device: "cpu" });
+  const input = await page.by("folder-input").elementHandle();
+  const changed = page.page.evaluate(() => new Promise((resolve) => addEventListener("hashchange", () => setTimeout(resolve), { once: true })));
+  await page.go("data");
+  await changed;
+  assert.ok(await input.evaluate((input) => input.isConnected), "the view is the one that was there");
+});
