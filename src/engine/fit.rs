@@ -1,4 +1,4 @@
-//! Whether a model fits on a device, before anything is loaded.
+//! Whether a model fits on a device, and on how many of a CPU's workers at a time, before anything is loaded.
 //!
 //! Comes in: a configuration, what a step trains of how many clips, the device's limits. Goes out: a [`Fit`]. An estimate:
 //! what the backward pass reads of every layer, and on a GPU the attention scores of the one layer that it is at, where the

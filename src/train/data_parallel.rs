@@ -15,11 +15,10 @@ use futures_util::future::{LocalBoxFuture, join_all};
 
 use super::lesson::{Lesson, Manner, Seen};
 use super::optimizer::GradientSum;
-use super::replica::{Blueprint, Task, apart, values};
+use super::replica::{Blueprint, Task, apart, read, values};
 use super::strategy::parameters;
 use crate::dataset::words::counted;
 use crate::model::classifier::VideoMae;
-use crate::model::read_back::read_back;
 
 /// Clips that a replica has of those whose features are asked for: one that it computes and one that waits.
 const CLIPS_AHEAD: usize = 2;
@@ -151,9 +150,9 @@ impl DataParallel {
             });
             let told = match answer {
                 Ok((told, found)) => {
-                    trained.iter().for_each(|id| {
-                        found.get(id).into_iter().for_each(|found| gradients.add_one(*id, found.clone()))
-                    });
+                    for (id, gradient) in trained.iter().filter_map(|id| Some((*id, found.get(id)?))) {
+                        gradients.add_one(id, gradient.clone());
+                    }
                     told
                 }
                 Err(_) => {
@@ -198,18 +197,16 @@ impl DataParallel {
         let has_room =
             |replica: &usize| self.under_way.borrow().get(*replica).is_some_and(|clips| *clips < CLIPS_AHEAD);
         if let Some(replica) = self.working().into_iter().find(has_room) {
-            let numbers = read_back(pixels.clone()).await?;
-            let numbers = numbers.as_slice::<f32>().map_err(|error| format!("{error:?}"))?;
+            let numbers = read(pixels.clone()).await?;
             self.count(replica, 1);
-            let answer = self.replicas.ask(replica, Task::Features, numbers).await;
+            let answer = self.replicas.ask(replica, Task::Features, &numbers).await;
             self.count(replica, -1);
             match answer {
                 Ok(features) if features.len() == model.width() => return Ok(features),
                 _ => self.lose(replica),
             }
         }
-        let features = read_back(model.features(pixels)).await?;
-        Ok(features.iter::<f32>().collect())
+        read(model.features(pixels)).await
     }
 
     fn count(&self, replica: usize, more: isize) {
@@ -235,9 +232,8 @@ impl DataParallel {
         let own = parts.next().unwrap_or(0..clips);
         let mut shared = Vec::new();
         for (replica, part) in working.into_iter().zip(parts) {
-            let numbers = read_back(clips_of(pixels, part.clone()).without_autodiff()).await?;
-            let numbers = numbers.as_slice::<f32>().map_err(|error| format!("{error:?}"))?;
-            let answer = self.replicas.ask(replica, task(part.clone()), numbers);
+            let numbers = read(clips_of(pixels, part.clone()).without_autodiff()).await?;
+            let answer = self.replicas.ask(replica, task(part.clone()), &numbers);
             shared.push(Shared { replica, part, answer });
         }
         Ok((own, shared))

@@ -68,8 +68,17 @@ impl Replica {
     }
 
     /// # Errors
-    /// Says what went wrong; the replica does not know any more what it holds.
+    /// Says what went wrong; the replica holds no model then.
     pub async fn perform(&mut self, task: Task, numbers: Vec<f32>) -> Result<Vec<f32>, String> {
+        let done = self.try_to(task, numbers).await;
+        if done.is_err() {
+            // Nobody waits for the answer to every task: with weights of which some are old it would go on answering.
+            self.held = None;
+        }
+        done
+    }
+
+    async fn try_to(&mut self, task: Task, numbers: Vec<f32>) -> Result<Vec<f32>, String> {
         match (task, &mut self.held) {
             (Task::Hold(blueprint), held) => {
                 // The model before it goes first: there may be no room for two.
@@ -170,7 +179,8 @@ async fn one_after_another(tensors: Vec<Tensor<1>>) -> Result<Vec<f32>, String> 
     Ok(numbers)
 }
 
-async fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, String> {
+/// A tensor's numbers.
+pub async fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, String> {
     read_back(tensor).await?.try_into_vec::<f32>().map_err(|error| format!("{error:?}"))
 }
 
