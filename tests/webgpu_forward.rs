@@ -214,5 +214,5 @@ async fn a_training_step_launches_no_more_kernels_than_it_needs() {
         loss.without_autodiff().into_data_async().await.unwrap();
         counts.push(launches() - before);
     }
-    assert!(counts[2] <= 189, "kernels of the first steps: {counts:?}");
+    assert!(counts[2] <= 1, "kernels of the first steps: {counts:?}");
 }

@@ -7,6 +7,7 @@
 mod cpu;
 mod gpu;
 mod gradient;
+mod several;
 pub mod squares;
 pub mod update;
 

@@ -4,7 +4,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{DType, Device, Distribution, FloatDType, Gradients, Tensor};
 
 use cliptune_kernels::squares::sum_of_squares;
-use cliptune_kernels::update::{Rates, Updated, update};
+use cliptune_kernels::update::{OwnRates, Rates, Update, update};
 use cliptune_kernels::{biased_gelu, layer_norm, projections, query_value_biased};
 
 /// The CPU; the GPU that the driver offers where CLIPTUNE_DEVICE says `gpu`.
@@ -206,34 +206,47 @@ fn fused_gelu_is_the_plain_one_in_value_and_gradients() {
 }
 
 #[test]
-fn a_step_of_adamw_is_the_formula_and_leaves_tensors_that_others_read() {
+fn a_step_of_adamw_is_the_formula_for_each_of_many_parameters() {
     let device = device();
-    let [value, first, gradient] = [0, 1, 2].map(|_| random([1000], &device));
-    let second = random([1000], &device).abs();
-    let scale = Tensor::from_floats([0.25f32], &device);
-    let rates = Rates {
-        keep_first: 0.9,
-        take_first: 0.1,
-        keep_second: 0.999,
-        take_second: 0.001,
-        root_correction: 0.05,
-        epsilon: 1e-8,
-        decay: 0.98,
-        length: 0.02,
-    };
-    let before = [&value, &first, &second].map(|tensor| tensor.to_data());
-    let [mine, my_first, my_second] = [&value, &first, &second].map(|tensor| tensor.clone());
-    let after = update(Updated { value: mine, first: my_first, second: my_second }, gradient.clone(), scale, rates);
-    let unchanged = [&value, &first, &second].map(|tensor| tensor.to_data());
-    assert_eq!(before, unchanged, "they are still read here");
+    let rates = Rates { keep_first: 0.9, take_first: 0.1, keep_second: 0.999, take_second: 0.001, epsilon: 1e-8 };
+    let lengths = [1, 70_001, 257, 64, 1000, 64, 511, 3, 300, 2, 40_000, 65, 66];
+    let (mut updates, mut expected) = (Vec::new(), Vec::new());
+    for (index, length) in lengths.into_iter().enumerate() {
+        let [value, first, gradient] = [0, 1, 2].map(|_| random([length], &device));
+        let second = random([length], &device).abs();
+        let (share, slope) = (index as f32 / 100.0, gradient.clone() * 0.25);
+        let own = OwnRates { root_correction: 0.05 + share, decay: 0.98 - share, length: 0.02 + share };
+        let moments = Tensor::cat(vec![first.clone(), second.clone()], 0);
+        updates.push(Update { value: value.clone(), moments, gradient, rates: own });
 
-    let slope = gradient * 0.25;
-    let mean = first * 0.9 + slope.clone() * 0.1;
-    let square = second * 0.999 + slope.clone() * slope * 0.001;
-    let moved = value * 0.98 - mean.clone() / (square.clone().sqrt() / 0.05 + 1e-8) * 0.02;
-    assert_close(after.first, mean, 1e-6, "the first moment");
-    assert_close(after.second, square, 1e-6, "the second moment");
-    assert_close(after.value, moved, 1e-6, "the value");
+        let mean = first * 0.9 + slope.clone() * 0.1;
+        let square = second * 0.999 + slope.clone() * slope * 0.001;
+        let step = mean.clone() / (square.clone().sqrt() / own.root_correction + 1e-8) * own.length;
+        expected.push([value * own.decay - step, Tensor::cat(vec![mean, square], 0)]);
+    }
+    let after = update(updates, Tensor::from_floats([0.25f32], &device), rates);
+    assert_eq!(after.len(), lengths.len());
+    for ((after, expected), length) in after.into_iter().zip(expected).zip(lengths) {
+        let ([value, moments], [expected_value, expected_moments]) = (after, expected);
+        assert_close(value, expected_value, 1e-6, &format!("the value of {length}"));
+        assert_close(moments, expected_moments, 1e-6, &format!("the moments of {length}"));
+    }
+}
+
+#[test]
+fn a_step_of_adamw_leaves_tensors_that_others_read_and_all_where_the_scale_is_0() {
+    let device = device();
+    let rates = Rates { keep_first: 0.9, take_first: 0.1, keep_second: 0.999, take_second: 0.001, epsilon: 1e-8 };
+    let own = OwnRates { root_correction: 0.05, decay: 0.98, length: 0.02 };
+    let [value, moments, gradient] = [1000, 2000, 1000].map(|length| random([length], &device));
+    let before = [&value, &moments].map(Tensor::to_data);
+    for scale in [0.0f32, 0.25] {
+        let one = Update { value: value.clone(), moments: moments.clone(), gradient: gradient.clone(), rates: own };
+        let after = update(vec![one], Tensor::from_floats([scale], &device), rates);
+        assert_eq!(before, [&value, &moments].map(Tensor::to_data), "they are still read here");
+        let same = after.iter().flatten().map(Tensor::to_data).eq(before.clone());
+        assert_eq!(same, scale == 0.0);
+    }
 }
 
 #[test]

@@ -6,9 +6,9 @@
 use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::{Gradients, Shape, Tensor};
 use cliptune_kernels::squares::sum_of_squares;
-use cliptune_kernels::update::{Rates, Updated, update};
+use cliptune_kernels::update::{OwnRates, Rates, Update, update};
 
 use super::loss_scale::LossScale;
 
@@ -98,10 +98,9 @@ pub struct AdamW {
     moments: HashMap<ParamId, Moments>,
 }
 
-/// Running means of the gradient and of its square, flattened.
 struct Moments {
-    first: Tensor<1>,
-    second: Tensor<1>,
+    /// The running mean of the gradient, and behind it that of its square, flattened: [2 P].
+    both: Tensor<1>,
     /// Steps that the parameter was trained for.
     steps: i32,
 }
@@ -136,10 +135,11 @@ impl AdamW {
         mut second: HashMap<ParamId, Tensor<1>>,
     ) -> Self {
         let steps = i32::try_from(steps).unwrap_or(i32::MAX);
-        let both = first
-            .into_iter()
-            .filter_map(|(id, first)| Some((id, Moments { first, second: second.remove(&id)?, steps })));
-        Self { moments: both.collect(), ..Self::new(weight_decay) }
+        let moments = first.into_iter().filter_map(|(id, first)| {
+            let both = Tensor::cat(vec![first, second.remove(&id)?], 0);
+            Some((id, Moments { both, steps }))
+        });
+        Self { moments: moments.collect(), ..Self::new(weight_decay) }
     }
 
     /// The parameter had so many steps fewer than the others: it was frozen meanwhile.
@@ -151,59 +151,100 @@ impl AdamW {
 
     /// The running mean of a parameter's gradient, flat.
     pub fn first_moment(&self, id: &ParamId) -> Option<Tensor<1>> {
-        self.moments.get(id).map(|moments| moments.first.clone())
+        self.moments.get(id).map(|moments| moments.both.clone().chunk(2, 0).swap_remove(0))
     }
 
     /// The running mean of the square of a parameter's gradient, flat.
     pub fn second_moment(&self, id: &ParamId) -> Option<Tensor<1>> {
-        self.moments.get(id).map(|moments| moments.second.clone())
+        self.moments.get(id).map(|moments| moments.both.clone().chunk(2, 0).swap_remove(1))
     }
 
     /// One step; parameters without a gradient stay as they are.
     pub fn step<M: Module>(&mut self, model: M, gradients: GradientSum, learning_rate: f64) -> M {
-        model.map(&mut Step { optimizer: self, gradients: gradients.gradients, scale: gradients.scale, learning_rate })
+        let Some(device) = gradients.gradients.values().next().map(Tensor::device) else { return model };
+        let scale = gradients.scale.unwrap_or_else(|| Tensor::ones([1], &device));
+        // Out of the model, so that nobody else reads them and they change in place.
+        let mut taking = Taking { gradients: gradients.gradients, in_place: scale.clone(), taken: Vec::new() };
+        let model = model.map(&mut taking);
+
+        let (mut places, mut updates) = (Vec::new(), Vec::new());
+        for Taken { id, shape, value, gradient } in taking.taken {
+            let new = || Moments { both: Tensor::zeros([2 * gradient.shape().num_elements()], &device), steps: 0 };
+            let Moments { both, steps } = self.moments.remove(&id).unwrap_or_else(new);
+            let steps = steps.saturating_add(1);
+            let rates = self.own_rates(&id, shape.num_dims(), steps, learning_rate);
+            updates.push(Update { value, moments: both, gradient, rates });
+            places.push((id, shape, steps));
+        }
+        let updated = update(updates, scale, self.shared_rates());
+        let mut putting = Putting { values: HashMap::new() };
+        for ((id, shape, steps), [value, both]) in places.into_iter().zip(updated) {
+            self.moments.insert(id, Moments { both, steps });
+            putting.values.insert(id, (value, shape));
+        }
+        model.map(&mut putting)
+    }
+
+    fn shared_rates(&self) -> Rates {
+        let (first, second) = self.betas;
+        Rates {
+            keep_first: first as f32,
+            take_first: (1.0 - first) as f32,
+            keep_second: second as f32,
+            take_second: (1.0 - second) as f32,
+            epsilon: self.epsilon as f32,
+        }
+    }
+
+    /// Of a parameter with so many dimensions, in its so many-th step.
+    fn own_rates(&self, id: &ParamId, dimensions: usize, step: i32, learning_rate: f64) -> OwnRates {
+        let learning_rate = learning_rate * self.rates.get(id).copied().unwrap_or(1.0);
+        let (first, second) = self.betas;
+        OwnRates {
+            root_correction: (1.0 - second.powi(step)).sqrt() as f32,
+            decay: if dimensions > 1 { (1.0 - learning_rate * self.weight_decay) as f32 } else { 1.0 },
+            length: (learning_rate / (1.0 - first.powi(step))) as f32,
+        }
     }
 }
 
-struct Step<'a> {
-    optimizer: &'a mut AdamW,
-    gradients: HashMap<ParamId, Tensor<1>>,
-    /// [1].
-    scale: Option<Tensor<1>>,
-    learning_rate: f64,
+/// A parameter out of its model, with its gradient, both flattened.
+struct Taken {
+    id: ParamId,
+    shape: Shape,
+    value: Tensor<1>,
+    gradient: Tensor<1>,
 }
 
-impl ModuleMapper for Step<'_> {
+/// Takes the parameters that have a gradient out of a model.
+struct Taking {
+    gradients: HashMap<ParamId, Tensor<1>>,
+    /// What stands in a parameter's place meanwhile: [1].
+    in_place: Tensor<1>,
+    taken: Vec<Taken>,
+}
+
+impl ModuleMapper for Taking {
     fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(gradient) = self.gradients.remove(&parameter.id) else { return parameter };
-        let optimizer = &mut *self.optimizer;
-        let scale = self.scale.get_or_insert_with(|| Tensor::ones([1], &gradient.device())).clone();
-        let moments = optimizer.moments.remove(&parameter.id).unwrap_or_else(|| Moments {
-            first: gradient.zeros_like(),
-            second: gradient.zeros_like(),
-            steps: 0,
-        });
-        let steps = moments.steps.saturating_add(1);
-        let learning_rate = self.learning_rate * optimizer.rates.get(&parameter.id).copied().unwrap_or(1.0);
-        let (beta_first, beta_second) = optimizer.betas;
-        let rates = Rates {
-            keep_first: beta_first as f32,
-            take_first: (1.0 - beta_first) as f32,
-            keep_second: beta_second as f32,
-            take_second: (1.0 - beta_second) as f32,
-            root_correction: (1.0 - beta_second.powi(steps)).sqrt() as f32,
-            epsilon: optimizer.epsilon as f32,
-            decay: if D > 1 { (1.0 - learning_rate * optimizer.weight_decay) as f32 } else { 1.0 },
-            length: (learning_rate / (1.0 - beta_first.powi(steps))) as f32,
-        };
         let id = parameter.id;
+        let Some(gradient) = self.gradients.remove(&id) else { return parameter };
         parameter.map(|tensor| {
             let shape = tensor.shape();
             let value = tensor.without_autodiff().reshape([shape.num_elements()]);
-            let before = Updated { value, first: moments.first, second: moments.second };
-            let Updated { value, first, second } = update(before, gradient, scale, rates);
-            optimizer.moments.insert(id, Moments { first, second, steps });
-            value.reshape(shape).autodiff().require_grad()
+            self.taken.push(Taken { id, shape, value, gradient });
+            self.in_place.clone().reshape([1; D])
         })
+    }
+}
+
+/// Puts them back.
+struct Putting {
+    values: HashMap<ParamId, (Tensor<1>, Shape)>,
+}
+
+impl ModuleMapper for Putting {
+    fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some((value, shape)) = self.values.remove(&parameter.id) else { return parameter };
+        parameter.map(|_| value.reshape(shape).autodiff().require_grad())
     }
 }

@@ -17,7 +17,7 @@ use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{DType, FloatDType, Shape, Slice, TensorData};
 
 use super::{Forward, Kernels, Normed};
-use crate::update::Rates;
+use crate::update::{OwnRates, Rates};
 
 impl Kernels for Flex {
     /// [B * H * N]: ln of the sum of e^score of each query.
@@ -106,24 +106,25 @@ impl Kernels for Flex {
     }
 }
 
-/// [`crate::update`] on the CPU: value, first and second moment, changed in place where nobody else reads them.
+/// [`crate::update`] of one parameter on the CPU: value and moments, changed in place where nobody else reads them.
 pub fn update(
-    changed: [FloatTensor<Flex>; 3],
-    gradient: FloatTensor<Flex>,
-    scale: FloatTensor<Flex>,
+    (value, moments): (FloatTensor<Flex>, FloatTensor<Flex>),
+    (gradient, own): (FloatTensor<Flex>, OwnRates),
+    scale: &FloatTensor<Flex>,
     rates: Rates,
-) -> [FloatTensor<Flex>; 3] {
-    let mut changed = changed.map(|tensor| if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() });
-    let [value, first, second] = changed.each_mut().map(|tensor| {
+) -> (FloatTensor<Flex>, FloatTensor<Flex>) {
+    let [mut value, mut moments] =
+        [value, moments].map(|tensor| if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() });
+    let scale = numbers(&scale.to_contiguous()).first().copied().unwrap_or(1.0);
+    if scale == 0.0 {
+        return (value, moments);
+    }
+    let [value_numbers, moment_numbers] = [&mut value, &mut moments].map(|tensor| {
         let (start, count) = (tensor.layout().start_offset(), tensor.layout().num_elements());
         &mut tensor.storage_mut::<f32>()[start..start + count]
     });
-    let scale = numbers(&scale.to_contiguous()).first().copied().unwrap_or(1.0);
-    if scale == 0.0 {
-        return changed;
-    }
-    update::update(value, [first, second], numbers(&gradient.to_contiguous()), scale, rates);
-    changed
+    update::update(value_numbers, moment_numbers, (numbers(&gradient.to_contiguous()), own), scale, rates);
+    (value, moments)
 }
 
 /// [`crate::squares`] on the CPU: a tensor's sum is in one part, at `from`.

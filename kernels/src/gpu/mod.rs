@@ -14,6 +14,7 @@ use burn::tensor::DType;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::ir::{ElemType, FloatKind};
+use cubecl::prelude::Client;
 
 use super::{Forward, Kernels, Normed};
 pub use attention::fits;
@@ -80,6 +81,12 @@ impl Kernels for Cube {
 /// What a tensor's numbers are kept as; they are computed with as f32.
 fn element(tensor: &CubeTensor) -> ElemType {
     ElemType::Float(if tensor.dtype == DType::F16 { FloatKind::F16 } else { FloatKind::F32 })
+}
+
+/// How many tensors a kernel may bind besides its own numbers, no more than are worth it.
+fn tensors_at_once(client: &Client) -> usize {
+    let every_device_can = 7;
+    (client.properties().hardware.max_bindings as usize).clamp(every_device_can, 25)
 }
 
 /// A tensor that nobody else reads.
