@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use cliptune::engine::loaded::LoadedModel;
 use cliptune::files::FileSource;
 use cliptune::model::classifier::{VideoMae, cross_entropy};
@@ -33,10 +33,8 @@ use safetensors::tensor::SafeTensors;
 
 const CONFIGURATIONS: [&str; 4] = ["micro", "tiny", "odd", "rect"];
 
-fn labels(values: &[f64], device: &Device) -> Tensor<1, Int> {
-    let values: Vec<i32> = values.iter().map(|value| *value as i32).collect();
-    let count = values.len();
-    Tensor::from_data(TensorData::new(values, [count]), device)
+fn labels(values: &[f64]) -> Vec<i32> {
+    values.iter().map(|value| *value as i32).collect()
 }
 
 fn load_folder(folder: &Path, device: &Device) -> (VideoMae, VideoMaeConfig) {
@@ -126,7 +124,7 @@ fn the_loss_and_every_gradient_agree() {
         let (model, config) = load(configuration, &device);
         let golden = fixture(configuration, "forward.safetensors");
         let pixels = floats::<5>(&golden, "pixel_values", &device);
-        let loss = cross_entropy(model.forward(pixels), labels(&tensor(&golden, "labels").1, &device));
+        let loss = cross_entropy(model.forward(pixels), &labels(&tensor(&golden, "labels").1));
         let mut gradients = GradientSum::default();
         gradients.add(&model, &mut loss.backward(), 1.0);
         let difference = largest_difference(&values(loss.without_autodiff()), &tensor(&golden, "loss").1);
@@ -157,8 +155,8 @@ fn twenty_steps_of_training_agree_with_the_trainer() {
             let pixels: Vec<f32> =
                 pixels[at * clip_values..(at + 1) * clip_values].iter().map(|value| *value as f32).collect();
             let pixels = Tensor::<5>::from_data(TensorData::new(pixels, shape[1..].to_vec()), &device);
-            let labels = labels(&all_labels[at * batch..(at + 1) * batch], &device);
-            let loss = cross_entropy(model.forward(pixels), labels);
+            let labels = labels(&all_labels[at * batch..(at + 1) * batch]);
+            let loss = cross_entropy(model.forward(pixels), &labels);
             let mut gradients = GradientSum::default();
             gradients.add(&model, &mut loss.backward(), 1.0);
             let norm = values(gradients.clip(1.0).unwrap())[0];
@@ -205,7 +203,7 @@ fn low_rank_adapters_compute_and_learn_as_pefts() {
     let logits = model.forward(floats::<5>(&clips, "pixel_values", &device));
     let difference = largest_difference(&values(logits.clone().without_autodiff()), &tensor(&golden, "logits").1);
     assert!(difference < 1e-4, "the logits differ by {difference:e}");
-    let loss = cross_entropy(logits, labels(&tensor(&clips, "labels").1, &device));
+    let loss = cross_entropy(logits, &labels(&tensor(&clips, "labels").1));
     let mut gradients = GradientSum::default();
     gradients.add(&model, &mut loss.backward(), 1.0);
     let ours = written(&model, &config, &|_, id| gradients.get(id).cloned());
@@ -220,8 +218,8 @@ fn low_rank_adapters_compute_and_learn_as_pefts() {
         let at = step % shape[0];
         let pixels: Vec<f32> = pixels[at * clips..(at + 1) * clips].iter().map(|value| *value as f32).collect();
         let pixels = Tensor::<5>::from_data(TensorData::new(pixels, shape[1..].to_vec()), &device);
-        let labels = labels(&tensor(&batches, "labels").1[at * batch..(at + 1) * batch], &device);
-        let loss = cross_entropy(model.forward(pixels), labels);
+        let labels = labels(&tensor(&batches, "labels").1[at * batch..(at + 1) * batch]);
+        let loss = cross_entropy(model.forward(pixels), &labels);
         let mut gradients = GradientSum::default();
         gradients.add(&model, &mut loss.backward(), 1.0);
         let norm = values(gradients.clip(1.0).unwrap())[0];

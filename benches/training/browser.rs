@@ -7,7 +7,7 @@
 #[cfg(target_family = "wasm")]
 mod browser {
     use burn::module::Module;
-    use burn::tensor::{Device, Int, Tensor, TensorData};
+    use burn::tensor::{Device, Tensor, TensorData};
     use cliptune::engine::device;
     use cliptune::model::classifier::{VideoMae, cross_entropy};
     use cliptune::model::config::{ModelSize, VideoMaeConfig};
@@ -91,8 +91,7 @@ mod browser {
             let clips = labels.len();
             let training = self.device.clone().autodiff();
             let pixels = self.clips(clips, pixel_values, &training);
-            let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [clips]), &training);
-            let loss = cross_entropy(self.model.forward(pixels), labels);
+            let loss = cross_entropy(self.model.forward(pixels), &labels);
             let mut gradients = GradientSum::default();
             gradients.add(&self.model, &mut loss.backward(), 1.0);
             gradients.clip(CLIP);

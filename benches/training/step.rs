@@ -10,7 +10,7 @@
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
+use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use cliptune::engine::device;
 use cliptune::engine::loaded::LoadedModel;
 use cliptune::model::classifier::{VideoMae, cross_entropy};
@@ -32,13 +32,13 @@ struct Bench {
     /// [B, T, C, H, W].
     pixels: TensorData,
     /// [B].
-    labels: TensorData,
+    labels: Vec<i32>,
 }
 
 impl Bench {
     fn loss(&self, model: &VideoMae, device: &Device) -> Tensor<1> {
         let pixels = Tensor::<5>::from_data(self.pixels.clone(), device);
-        cross_entropy(model.forward(pixels), Tensor::<1, Int>::from_data(self.labels.clone(), device))
+        cross_entropy(model.forward(pixels), &self.labels)
     }
 
     /// Milliseconds that it takes until the loss is read.
@@ -112,7 +112,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let labels = (0..batch).map(|clip| (clip % CLASSES) as i32).collect::<Vec<_>>();
     let bench = Bench {
         pixels: Tensor::<5>::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex()).into_data(),
-        labels: TensorData::new(labels, [batch]),
+        labels,
         device,
     };
     let mut model = model.in_half(half);
@@ -129,9 +129,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         times.push(bench.timed(|| {
             let mut gradients = GradientSum::default();
             let pixels = Tensor::<5>::from_data(bench.pixels.clone(), &training);
-            let labels = Tensor::<1, Int>::from_data(bench.labels.clone(), &training);
-            let loss = |logits| {
-                let loss = cross_entropy(logits, labels);
+            let mut loss = |logits| {
+                let loss = cross_entropy(logits, &bench.labels);
                 memory.forward = bench.in_use();
                 memory.reserved = bench.reserved().max(memory.reserved);
                 scale.iter().fold(loss, |loss, scale| scale.raise(loss))

@@ -7,7 +7,7 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, TensorMetadata};
-use burn::tensor::{FloatDType, Slice};
+use burn::tensor::{DType, FloatDType, Shape};
 
 use super::{Forward, Fused, Kernels, Normed};
 
@@ -45,8 +45,9 @@ impl<B: Kernels> Backward<B, 3> for BiasesGradient {
         let width = ops.state;
         if of_biases.iter().any(Option::is_some) {
             let sums = B::linear_bias_backward(B::float_cast(gradient.clone(), FloatDType::F32));
-            let third = |from: usize| B::float_slice(sums.clone(), &[Slice::from(from..from + width)]);
-            register::<B, 2>(of_biases, [third(0), third(2 * width)], gradients);
+            let [query, _, value] = B::apart(B::float_reshape(sums, Shape::new([1, 3 * width])));
+            let found = [query, value].map(|found| B::float_reshape(found, Shape::new([width])));
+            register::<B, 2>(of_biases, found, gradients);
         }
         if let Some(parent) = of_projected {
             gradients.register::<B>(parent, gradient);
@@ -85,6 +86,42 @@ impl<B: Kernels> Backward<B, 3> for LayerNormGradient {
 
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
         hand_on::<B, _, 3>(ops, gradients, B::layer_norm_gradient);
+    }
+}
+
+#[derive(Debug)]
+struct SumGradient;
+
+impl<B: Kernels> Backward<B, 3> for SumGradient {
+    /// What the product is kept as.
+    type State = DType;
+
+    fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = gradients.consume::<B>(&ops.node);
+        let [of_product, of_bias, of_before] = ops.parents.map(|parent| parent.map(|parent| parent.id));
+        if let Some(parent) = of_product {
+            gradients.register::<B>(parent, B::float_cast(gradient.clone(), ops.state.into()));
+        }
+        if let Some(parent) = of_bias {
+            gradients.register::<B>(parent, B::linear_bias_backward(gradient.clone()));
+        }
+        if let Some(parent) = of_before {
+            gradients.register::<B>(parent, gradient);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct CrossEntropyGradient;
+
+impl<B: Kernels> Backward<B, 1> for CrossEntropyGradient {
+    /// The loss's slope for each of the logits.
+    type State = FloatTensor<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        hand_on::<B, _, 1>(ops, gradients, |slopes, gradient| {
+            [B::float_mul(slopes, B::float_reshape(gradient, Shape::new([1, 1])))]
+        });
     }
 }
 
@@ -178,6 +215,24 @@ impl<B: Kernels + Backend, C: CheckpointStrategy> Fused for Autodiff<B, C> {
                 prepared.finish(Normed { input, gamma, statistics }, output)
             }
             OpsKind::UnTracked(prepared) => prepared.finish(B::layer_norm_forward(input, gamma, beta, epsilon).0),
+        }
+    }
+    fn fused_sum(product: FloatTensor<Self>, bias: FloatTensor<Self>, before: FloatTensor<Self>) -> FloatTensor<Self> {
+        let [(product, of_product), (bias, of_bias), (before, of_before)] =
+            [product, bias, before].map(|input| input.into_parts());
+        let kept_as = product.dtype();
+        match SumGradient.prepare::<C>([of_product, of_bias, of_before]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(kept_as, B::biased_sum(product, bias, before)),
+            OpsKind::UnTracked(prepared) => prepared.finish(B::biased_sum(product, bias, before)),
+        }
+    }
+
+    fn fused_cross_entropy(logits: FloatTensor<Self>, targets: FloatTensor<Self>) -> FloatTensor<Self> {
+        let [(logits, of_logits), (targets, _)] = [logits, targets].map(|input| input.into_parts());
+        let [loss, slopes] = B::cross_entropy(logits, targets);
+        match CrossEntropyGradient.prepare::<C>([of_logits]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(slopes, loss),
+            OpsKind::UnTracked(prepared) => prepared.finish(loss),
         }
     }
 }

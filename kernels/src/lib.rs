@@ -60,6 +60,19 @@ pub fn layer_norm<const D: usize>(input: Tensor<D>, gamma: Tensor<1>, beta: Tens
     Tensor::from_dispatch(Dispatch::fused_layer_norm(input.into_dispatch(), gamma, beta, epsilon))
 }
 
+/// What a product makes of tokens, with a bias for each column, added to what they were before, which is in 32 bits:
+/// [.., D], [D], [.., D] -> [.., D].
+pub fn biased_sum<const D: usize>(product: Tensor<D>, bias: Tensor<1>, before: Tensor<D>) -> Tensor<D> {
+    let before = before.into_dispatch();
+    Tensor::from_dispatch(Dispatch::fused_sum(product.into_dispatch(), bias.into_dispatch(), before))
+}
+
+/// -sum(targets * ln softmax(logits)) / B, PyTorch's `CrossEntropyLoss` for class probabilities: [B, K], [B, K] -> [1].
+/// A row's targets need not sum to 1; they get no gradient.
+pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    Tensor::from_dispatch(Dispatch::fused_cross_entropy(logits.into_dispatch(), targets.into_dispatch()))
+}
+
 /// The operations, on whichever device their tensors are.
 #[backend_extension(Flex, Cube, Autodiff)]
 trait Fused: Backend {
@@ -86,6 +99,10 @@ trait Fused: Backend {
         beta: FloatTensor<Self>,
         epsilon: f64,
     ) -> FloatTensor<Self>;
+
+    fn fused_sum(product: FloatTensor<Self>, bias: FloatTensor<Self>, before: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    fn fused_cross_entropy(logits: FloatTensor<Self>, targets: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 /// Forward and backward passes that a device brings along.
@@ -126,6 +143,12 @@ trait Kernels: Backend {
 
     /// Gradients of input, gamma and beta.
     fn layer_norm_gradient(normed: Normed<Self>, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 3];
+
+    /// [.., D], [D], [.., D] -> [.., D] in 32 bits.
+    fn biased_sum(product: FloatTensor<Self>, bias: FloatTensor<Self>, before: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// [B, K], [B, K] -> the loss [1], and its slope for each of the logits.
+    fn cross_entropy(logits: FloatTensor<Self>, targets: FloatTensor<Self>) -> [FloatTensor<Self>; 2];
 }
 
 impl<B: Kernels> Fused for B {
@@ -162,6 +185,15 @@ impl<B: Kernels> Fused for B {
         epsilon: f64,
     ) -> FloatTensor<Self> {
         B::layer_norm_forward(input, gamma, beta, epsilon as f32).0
+    }
+
+    fn fused_sum(product: FloatTensor<Self>, bias: FloatTensor<Self>, before: FloatTensor<Self>) -> FloatTensor<Self> {
+        B::biased_sum(product, bias, before)
+    }
+
+    fn fused_cross_entropy(logits: FloatTensor<Self>, targets: FloatTensor<Self>) -> FloatTensor<Self> {
+        let [loss, _] = B::cross_entropy(logits, targets);
+        loss
     }
 }
 

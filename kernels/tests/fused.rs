@@ -1,11 +1,11 @@
 //! Each fused operation against the same made of operations that Burn differentiates itself, on random inputs.
 
-use burn::tensor::activation::softmax;
+use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{DType, Device, Distribution, FloatDType, Gradients, Tensor};
 
 use cliptune_kernels::squares::sum_of_squares;
 use cliptune_kernels::update::{OwnRates, Rates, Update, update};
-use cliptune_kernels::{biased_gelu, layer_norm, projections, query_value_biased};
+use cliptune_kernels::{biased_gelu, biased_sum, cross_entropy, layer_norm, projections, query_value_biased};
 
 /// The CPU; the GPU that the driver offers where CLIPTUNE_DEVICE says `gpu`.
 fn device() -> Device {
@@ -203,6 +203,43 @@ fn fused_gelu_is_the_plain_one_in_value_and_gradients() {
     let [one, other] = [fused, plain].map(|output| (output * weights.clone()).sum().backward());
     assert_close(input.grad(&one).unwrap(), input.grad(&other).unwrap(), 1e-5, "the input's gradient");
     assert_close(bias.grad(&one).unwrap(), bias.grad(&other).unwrap(), 1e-4, "the bias's gradient");
+}
+
+#[test]
+fn a_sum_with_a_bias_is_two_sums_in_value_and_gradients() {
+    let device = device().autodiff();
+    for kept_as in [FloatDType::F32, FloatDType::F16] {
+        let [product, before]: [Tensor<3>; 2] = [0, 1].map(|_| random([4, 33, 5], &device).require_grad());
+        let bias: Tensor<1> = random([5], &device).require_grad();
+        let weights = random([4, 33, 5], &device);
+        let kept = || product.clone().cast(kept_as);
+        let fused = biased_sum(kept(), bias.clone(), before.clone());
+        let plain = kept().cast(FloatDType::F32) + bias.clone().reshape([1, 1, 5]) + before.clone();
+        assert_close(fused.clone(), plain.clone(), 1e-6, "the sum");
+        let [one, other] = [fused, plain].map(|output| (output * weights.clone()).sum().backward());
+        for (tensor, what) in [(&product, "the product's gradient"), (&before, "that of what was before")] {
+            assert_close(tensor.grad(&one).unwrap(), tensor.grad(&other).unwrap(), 1e-6, what);
+        }
+        assert_close(bias.grad(&one).unwrap(), bias.grad(&other).unwrap(), 1e-4, "the bias's gradient");
+    }
+}
+
+#[test]
+fn cross_entropy_is_the_plain_one_in_value_and_gradient() {
+    let device = device().autodiff();
+    for (clips, classes, spread) in [(1, 2, 1.0), (3, 1, 1.0), (8, 64, 1.0), (5, 700, 1.0), (4, 65, 60.0)] {
+        let logits: Tensor<2> = (random([clips, classes], &device) * spread).require_grad();
+        // As with mixed labels and weighted classes, no row sums to 1.
+        let targets = random([clips, classes], &device).abs();
+        let one = cross_entropy(logits.clone(), targets.clone());
+        let other = (log_softmax(logits.clone(), 1) * targets).sum().neg() / clips as f32;
+        let what = format!("{clips} clips of {classes} classes");
+        let size = other.clone().abs().into_scalar::<f32>();
+        assert_close(one.clone(), other.clone(), 1e-5 * size.max(1.0), &what);
+        let [one, other] = [one, other].map(|loss| logits.grad(&(loss * 3.0).backward()).unwrap());
+        let largest = other.clone().abs().max().into_scalar::<f32>();
+        assert_close(one, other, 1e-5 * largest.max(1.0), &format!("{what}, the gradient"));
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Multi-head self-attention over all tokens of a clip.
 //!
-//! Comes in and goes out: [B, N, D]. No mask: every token sees every other.
+//! Comes in: [B, N, D], and what that was before its norm. Goes out: the latter with what attention adds to it. No mask: every token sees every other.
 
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, activation::softmax};
 use cliptune_kernels as kernels;
 
 use super::config::VideoMaeConfig;
-use super::projection::project;
+use super::projection::{project, project_onto};
 
 /// `VideoMAESelfAttention` and its output projection. The key has no bias: it cannot change a softmax.
 #[derive(Module, Debug)]
@@ -37,8 +37,9 @@ impl Attention {
         }
     }
 
-    /// [B, N, D] -> [B, N, D]: softmax(Q K^T / sqrt(D / heads)) V, scaled after the product as transformers does.
-    pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
+    /// softmax(Q K^T / sqrt(D / heads)) V, scaled after the product as transformers does, projected and times what is `kept`
+    /// of it, added to what the tokens were `before`: [B, N, D], [B, N, D], [B, 1, 1] -> [B, N, D].
+    pub fn forward(&self, tokens: Tensor<3>, before: Tensor<3>, kept: Option<&Tensor<3>>) -> Tensor<3> {
         let context = match self.probability_dropout.prob > 0.0 {
             true => self.dropped(tokens),
             false => {
@@ -51,7 +52,7 @@ impl Attention {
                 kernels::attention(projected, self.heads)
             }
         };
-        self.output_dropout.forward(project(&self.output, context))
+        project_onto(before, &self.output, context, &self.output_dropout, kept)
     }
 
     /// Before the output projection, with some of the probabilities dropped, which no single operation does.

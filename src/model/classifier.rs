@@ -4,7 +4,7 @@
 
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::{Device, Int, Tensor, activation::log_softmax};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::config::VideoMaeConfig;
 use super::dropping::{Dropping, Sizes};
@@ -132,15 +132,15 @@ impl VideoMae {
     }
 }
 
-/// Mean cross-entropy of `logits` [B, K] against label ids [B]; goes out: [1].
-pub fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
-    let log_probabilities = log_softmax(logits, 1);
-    log_probabilities.gather(1, labels.unsqueeze_dim(1)).mean().neg()
-}
-
-/// Cross-entropy of `logits` [B, K] against `targets` [B, K], which need not be of one class nor sum to 1, the mean over
-/// the clips: PyTorch's `CrossEntropyLoss` for class probabilities. Goes out: [1].
-pub fn soft_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
-    let clips = logits.dims()[0];
-    (log_softmax(logits, 1) * targets).sum().div_scalar(clips as f32).neg()
+/// Mean cross-entropy of `logits` [B, K] against the clips' label ids; goes out: [1].
+pub fn cross_entropy(logits: Tensor<2>, labels: &[i32]) -> Tensor<1> {
+    let [clips, classes] = logits.dims();
+    let mut targets = vec![0.0f32; clips * classes];
+    for (row, label) in targets.chunks_mut(classes.max(1)).zip(labels) {
+        if let Some(target) = usize::try_from(*label).ok().and_then(|label| row.get_mut(label)) {
+            *target = 1.0;
+        }
+    }
+    let targets = Tensor::from_data(TensorData::new(targets, [clips, classes]), &logits.device());
+    cliptune_kernels::cross_entropy(logits, targets)
 }

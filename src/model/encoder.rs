@@ -10,7 +10,7 @@ use cliptune_kernels as kernels;
 use super::attention::Attention;
 use super::config::{Activation, VideoMaeConfig};
 use super::norm::LayerNorm;
-use super::projection::{project, project_unbiased};
+use super::projection::{project, project_onto, project_unbiased};
 
 /// `VideoMAELayer`.
 #[derive(Module, Debug)]
@@ -58,11 +58,7 @@ impl EncoderLayer {
     /// As a training step does it: attention and the feed-forward block each times what is `kept` of them, [B, 1, 1].
     pub fn forward_kept(&self, tokens: Tensor<3>, kept: Option<&[Tensor<3>; 2]>) -> Tensor<3> {
         let before = self.norm_before.forward(tokens.clone()).cast(self.precision);
-        let attention = self.attention.forward(before).cast(FloatDType::F32);
-        let attended = match kept {
-            Some([kept, _]) => attention * kept.clone() + tokens,
-            None => attention + tokens,
-        };
+        let attended = self.attention.forward(before, tokens, kept.map(|[kept, _]| kept));
         let after = self.norm_after.forward(attended.clone()).cast(self.precision);
         let activated = match (self.activation, &self.intermediate.bias) {
             (Activation::Gelu, Some(bias)) => {
@@ -72,10 +68,6 @@ impl EncoderLayer {
             (Activation::GeluTanh, _) => activation::gelu_approximate(project(&self.intermediate, after)),
             (Activation::Relu, _) => activation::relu(project(&self.intermediate, after)),
         };
-        let output = self.dropout.forward(project(&self.output, activated)).cast(FloatDType::F32);
-        match kept {
-            Some([_, kept]) => output * kept.clone() + attended,
-            None => output + attended,
-        }
+        project_onto(attended, &self.output, activated, &self.dropout, kept.map(|[_, kept]| kept))
     }
 }

@@ -5,13 +5,14 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
+use cliptune_kernels as kernels;
 use serde::{Deserialize, Serialize};
 
 use super::feed::Example;
 use super::mixing::Mix;
 use super::settings::{ClassWeights, Regularisation};
-use crate::model::classifier::{cross_entropy, soft_cross_entropy};
+use crate::model::classifier::cross_entropy;
 
 /// The loss of a run.
 pub struct Objective {
@@ -83,13 +84,10 @@ impl Targets {
     /// The mean loss of the clips' `logits` [B, K], [1]. With plain labels it is [`cross_entropy`].
     pub fn loss(&self, logits: Tensor<2>, device: &Device) -> Tensor<1> {
         match self {
-            Self::Labels(labels) => {
-                let labels = TensorData::new(labels.clone(), [labels.len()]);
-                cross_entropy(logits, Tensor::<1, Int>::from_data(labels, device))
-            }
+            Self::Labels(labels) => cross_entropy(logits, labels),
             Self::Shares { values, classes } => {
                 let shares = TensorData::new(values.clone(), [values.len() / (*classes).max(1), *classes]);
-                soft_cross_entropy(logits, Tensor::from_data(shares, device))
+                kernels::cross_entropy(logits, Tensor::from_data(shares, device))
             }
         }
     }

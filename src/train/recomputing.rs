@@ -80,7 +80,7 @@ fn trains<M: Module>(module: &M) -> bool {
 #[cfg(test)]
 mod tests {
     use burn::module::ParamId;
-    use burn::tensor::{Device, Int, TensorData};
+    use burn::tensor::{Device, TensorData};
     use rand_chacha::ChaCha8Rng;
     use rand_chacha::rand_core::SeedableRng;
 
@@ -120,7 +120,7 @@ mod tests {
         model.visit(&mut ids);
         [false, true].map(|recomputes| {
             let pixels = Tensor::<5>::from_data(TensorData::new(values.clone(), shape), &device);
-            let loss = |logits| cross_entropy(logits, Tensor::<1, Int>::from_data([0, 1], &device));
+            let loss = |logits| cross_entropy(logits, &[0, 1]);
             let mut gradients = GradientSum::default();
             let (logits, loss) = if recomputes {
                 learn(model, pixels, dropping.as_ref(), loss, (&mut gradients, 0.5))

@@ -3,10 +3,12 @@
 //! Loops are written so that the compiler turns them into SIMD, in wasm too.
 
 mod attention;
+mod cross_entropy;
 mod exponential;
 mod gelu;
 mod norm;
 mod product;
+mod sum;
 mod update;
 
 use std::sync::Arc;
@@ -103,6 +105,21 @@ impl Kernels for Flex {
         let of_rows = [&mut for_gamma[..], &mut for_beta[..]];
         norm::backward(numbers(input), numbers(gamma), &normed.statistics, &mut gradients, of_rows);
         [like(input, gradients), like(gamma, for_gamma), like(gamma, for_beta)]
+    }
+
+    fn biased_sum(product: FloatTensor<Self>, bias: FloatTensor<Self>, before: FloatTensor<Self>) -> FloatTensor<Self> {
+        let [product, bias, mut sum] = [product, bias, before].map(in_full);
+        let (start, count) = (sum.layout().start_offset(), sum.layout().num_elements());
+        sum::biased(&mut sum.storage_mut::<f32>()[start..start + count], numbers(&product), numbers(&bias));
+        sum
+    }
+
+    fn cross_entropy(logits: FloatTensor<Self>, targets: FloatTensor<Self>) -> [FloatTensor<Self>; 2] {
+        let [logits, targets] = [logits, targets].map(in_full);
+        let [_, classes] = logits.shape().dims();
+        let mut slopes = vec![0.0; numbers(&logits).len()];
+        let loss = cross_entropy::with_slopes(numbers(&logits), numbers(&targets), classes, &mut slopes);
+        [Self::float_from_data(TensorData::new(vec![loss], [1]), &logits.device()), like(&logits, slopes)]
     }
 }
 

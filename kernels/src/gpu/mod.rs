@@ -1,10 +1,12 @@
 //! The operations on the GPU: kernels in CubeCL's language, which becomes WGSL in a browser and SPIR-V natively.
 
 mod attention;
+mod cross_entropy;
 mod gelu;
 mod norm;
 mod projections;
 mod squares;
+mod sum;
 mod total;
 mod update;
 
@@ -75,6 +77,14 @@ impl Kernels for Cube {
 
     fn layer_norm_gradient(normed: Normed<Self>, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 3] {
         norm::backward(normed.input, normed.gamma, normed.statistics, gradient)
+    }
+
+    fn biased_sum(product: FloatTensor<Self>, bias: FloatTensor<Self>, before: FloatTensor<Self>) -> FloatTensor<Self> {
+        sum::biased(product, bias, before)
+    }
+
+    fn cross_entropy(logits: FloatTensor<Self>, targets: FloatTensor<Self>) -> [FloatTensor<Self>; 2] {
+        cross_entropy::with_slopes(logits, targets)
     }
 }
 

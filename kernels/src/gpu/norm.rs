@@ -1,7 +1,6 @@
 //! LayerNorm: a workgroup a row forward and backward, and a thread a column for gamma's and beta's gradients.
 
-use burn::backend::ops::FloatTensorOps;
-use burn::backend::{Cube, TensorMetadata};
+use burn::backend::TensorMetadata;
 use burn::tensor::Shape;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_dtype;
@@ -12,6 +11,9 @@ use super::total::{THREADS, total};
 
 /// Rows that a thread sums for gamma and beta.
 const ROWS: usize = 32;
+/// Columns of a workgroup that sums what those threads found, and threads for each of them.
+const COLUMNS: usize = 16;
+const LANES: usize = 16;
 /// Workgroups along an axis, at most.
 const MOST: usize = 65_535;
 
@@ -101,7 +103,7 @@ fn backward_kernel(
     }
 }
 
-/// Sums over some rows: gamma's gradients in the first half of `partial` [S, 2 D], beta's in the second.
+/// Sums over some rows each: gamma's gradients in the first half of `partial` [S, 2 D], beta's in the second.
 #[cube(launch)]
 fn columns_kernel(
     input: &Tensor<f32>,
@@ -127,6 +129,34 @@ fn columns_kernel(
         let place = CUBE_POS_Y as usize * comptime![2 * width];
         partial[place + column] = for_gamma;
         partial[place + width + column] = for_beta;
+    }
+}
+
+/// The sums over all of `partial`'s rows [S, 2 D]: gamma's gradients [D], and beta's.
+#[cube(launch)]
+fn sums_kernel(partial: &Tensor<f32>, gamma: &mut Tensor<f32>, beta: &mut Tensor<f32>, #[comptime] width: usize) {
+    let mut shared = Shared::<[f32]>::new_slice(comptime![COLUMNS * LANES]);
+    let column = CUBE_POS_X as usize * comptime![COLUMNS] + UNIT_POS_X as usize;
+    let mut sum = f32::new(0.0);
+    if column < comptime![2 * width] {
+        let mut at = UNIT_POS_Y as usize * comptime![2 * width] + column;
+        while at < partial.len() {
+            sum += partial[at];
+            at += comptime![LANES * 2 * width];
+        }
+    }
+    shared[(UNIT_POS_Y as usize * comptime![COLUMNS]) + UNIT_POS_X as usize] = sum;
+    sync_cube();
+    if UNIT_POS_Y == 0 && column < comptime![2 * width] {
+        sum = f32::new(0.0);
+        for lane in 0..comptime![LANES] {
+            sum += shared[lane * comptime![COLUMNS] + UNIT_POS_X as usize];
+        }
+        if column < width {
+            gamma[column] = sum;
+        } else {
+            beta[column - width] = sum;
+        }
     }
 }
 
@@ -195,10 +225,15 @@ pub fn backward(input: CubeTensor, gamma: CubeTensor, statistics: CubeTensor, gr
         rows as u32,
         width,
     );
-    let sums = Cube::float_reshape(Cube::float_sum_dim(partial, 0), Shape::new([2, width]));
-    let half = |which: usize| {
-        let slice = burn::tensor::Slice::from(which..which + 1);
-        Cube::float_reshape(Cube::float_slice(sums.clone(), &[slice]), Shape::new([width]))
-    };
-    [output, half(0), half(1)]
+    let [for_gamma, for_beta] = [(); 2].map(|()| empty(&output, Shape::new([width])));
+    sums_kernel::launch(
+        &client,
+        CubeCount::Static((2 * width).div_ceil(COLUMNS) as u32, 1, 1),
+        CubeDim::new_2d(COLUMNS as u32, LANES as u32),
+        partial.into_tensor_arg(),
+        for_gamma.clone().into_tensor_arg(),
+        for_beta.clone().into_tensor_arg(),
+        width,
+    );
+    [output, for_gamma, for_beta]
 }

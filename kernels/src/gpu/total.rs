@@ -1,4 +1,4 @@
-//! What a workgroup's threads add up together.
+//! What a workgroup's threads add up, or compare, together.
 
 use cubecl::prelude::*;
 
@@ -18,6 +18,25 @@ pub fn total(mine: f32, shared: &mut Shared<[f32]>) -> f32 {
         if unit < half {
             let other = shared[unit + half];
             shared[unit] += other;
+        }
+        sync_cube();
+    }
+    shared[0]
+}
+
+/// The largest over all of a workgroup's threads.
+#[cube]
+pub fn largest(mine: f32, shared: &mut Shared<[f32]>) -> f32 {
+    let unit = UNIT_POS_X as usize;
+    sync_cube();
+    shared[unit] = mine;
+    sync_cube();
+    #[unroll]
+    for step in 0..6usize {
+        let half = comptime![THREADS >> (step + 1)];
+        if unit < half {
+            let other = shared[unit + half];
+            shared[unit] = max(shared[unit], other);
         }
         sync_cube();
     }
