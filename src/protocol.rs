@@ -361,6 +361,7 @@ pub struct Classification {
     pub predictions: Vec<Prediction>,
     /// How many clips of the file were looked at; their probabilities are averaged.
     pub views: usize,
+    /// Since the answer for the file before it, or since it was begun.
     pub milliseconds: f64,
     /// The first view, as the model saw it.
     pub picture: ClipPicture,

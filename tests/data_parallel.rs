@@ -13,19 +13,19 @@ use std::sync::mpsc;
 use std::thread;
 
 use burn::tensor::Device;
-use cliptune::engine::classification::classify;
+use cliptune::engine::classification::Classifying;
 use cliptune::engine::loaded::LoadedModel;
 use cliptune::model::config::ModelSize;
-use cliptune::protocol::{Evaluation, TuneEvent};
+use cliptune::protocol::{Classification, Evaluation, TuneEvent};
 use cliptune::storage::directory::DirectoryStore;
 use cliptune::train::data_parallel::{DataParallel, Replicas};
 use cliptune::train::replica::{Blueprint, Replica, Task};
 use cliptune::train::settings::{
     GradientCheckpointing, Lora, Optimization, Regularisation, Strategy, Targets, TuneSettings,
 };
-use cliptune::video::VideoSource;
 use cliptune::video::clip::ClipLoader;
 use cliptune::video::views::TestViews;
+use cliptune::video::{VideoError, VideoSource};
 use futures_channel::oneshot;
 use futures_executor::block_on;
 use futures_util::FutureExt;
@@ -177,30 +177,95 @@ fn what_a_frozen_backbone_makes_of_clips_is_shared_out_and_is_the_same_to_the_la
     }
 }
 
+/// Each video's name, and its answer or why it has none.
+type Answers = Vec<(String, Result<Classification, String>)>;
+
+/// What a fresh model makes of some videos.
+fn classified(
+    loaded: &LoadedModel,
+    videos: &[VideoSource],
+    views: TestViews,
+    replicas: Option<Rc<Threads>>,
+) -> Answers {
+    let replicas = replicas.map(|replicas| DataParallel::new(replicas, Blueprint::fixed(&loaded.config)));
+    let classifying = Classifying {
+        loaded,
+        loader: &ClipLoader::new(loaded.shape, loaded.clip_seconds),
+        videos,
+        views,
+        top: 3,
+        device: &Device::flex(),
+        parallel: replicas.as_ref(),
+    };
+    let mut told = Vec::new();
+    let answered = |video: &VideoSource, answer: Result<_, VideoError>| {
+        told.push((video.name(), answer.map_err(|error| error.to_string())));
+    };
+    block_on(classifying.run(answered)).unwrap();
+    told
+}
+
+fn fresh() -> LoadedModel {
+    LoadedModel::fresh(ModelSize::Micro, &["one", "two", "three"].map(str::to_string), 0.5, 42, &Device::flex())
+}
+
+fn assert_same_answer(one: &Classification, other: &Classification) {
+    assert_eq!((&one.file, one.views, &one.picture), (&other.file, other.views, &other.picture));
+    assert_eq!(one.predictions.len(), 3);
+    for (one, other) in one.predictions.iter().zip(&other.predictions) {
+        assert!(one.label == other.label && (one.score - other.score).abs() < 1e-6, "{one:?} and {other:?}");
+    }
+}
+
 #[test]
 fn a_video_whose_views_are_shared_out_has_the_same_answer() {
-    let device = Device::flex();
-    let labels = ["one", "two", "three"].map(str::to_string);
-    let loaded = LoadedModel::fresh(ModelSize::Micro, &labels, 0.5, 42, &device);
-    let loader = ClipLoader::new(loaded.shape, loaded.clip_seconds);
+    let loaded = fresh();
     let (path, clip) = some_clips([1, 0, 0]).remove(0);
-    let source = VideoSource::new(path, clip);
-    let answer = |parallel: Option<&DataParallel>| {
-        let views = TestViews::Kinetics;
-        block_on(classify(&loaded, &loader, &source, views, 3, &device, parallel)).unwrap()
+    let videos = [VideoSource::new(path, clip)];
+    let answer = |replicas| {
+        let [(_, answer)] = classified(&loaded, &videos, TestViews::Kinetics, replicas).try_into().unwrap();
+        answer.unwrap()
     };
     let alone = answer(None);
+    assert_eq!(alone.views, 15);
     for ends_at in [None, Some(4)] {
         let replicas = threads(&[None, ends_at]);
-        let parallel = DataParallel::new(replicas.clone(), Blueprint::fixed(&loaded.config));
-        let shared = answer(Some(&parallel));
-        assert_eq!((alone.views, shared.views), (15, 15));
-        assert_eq!(alone.picture, shared.picture);
-        for (one, other) in alone.predictions.iter().zip(&shared.predictions) {
-            assert!(one.label == other.label && (one.score - other.score).abs() < 1e-6, "{one:?} and {other:?}");
-        }
+        assert_same_answer(&alone, &answer(Some(replicas.clone())));
         let answers = replicas.asked.borrow().iter().filter(|kind| *kind == "Answer").count();
         assert!(answers >= 2 + 2, "{answers}");
+    }
+}
+
+#[test]
+fn videos_classified_together_have_the_answers_that_each_has_alone_in_their_order() {
+    let loaded = fresh();
+    let folder = tempfile::tempdir().unwrap();
+    let broken = folder.path().join("broken.webm");
+    std::fs::write(&broken, "not a video").unwrap();
+    let mut files: Vec<_> = some_clips([2, 2, 1]).into_iter().map(|(path, clip)| (path, clip.to_path_buf())).collect();
+    for place in [0, 3, files.len() + 2] {
+        files.insert(place, ("broken.webm".into(), broken.clone()));
+    }
+    let videos: Vec<_> = files.iter().map(|(path, file)| VideoSource::new(path.clone(), file.clone())).collect();
+    for views in [TestViews::Pipeline, TestViews::SomethingSomething] {
+        let alone: Vec<_> =
+            videos.iter().flat_map(|video| classified(&loaded, std::slice::from_ref(video), views, None)).collect();
+        for replicas in [None, Some(threads(&[None])), Some(threads(&[None, None]))] {
+            let together = classified(&loaded, &videos, views, replicas.clone());
+            assert_eq!(together.len(), videos.len());
+            for ((name, answer), (expected_name, expected)) in together.iter().zip(&alone) {
+                assert_eq!(name, expected_name);
+                match (answer, expected) {
+                    (Ok(answer), Ok(expected)) => assert_same_answer(answer, expected),
+                    _ => assert_eq!(answer, expected),
+                }
+            }
+            assert_eq!(together.iter().filter(|(_, answer)| answer.is_err()).count(), 3);
+            // Where each has one view, those that are shared out are several videos'.
+            if let Some(replicas) = replicas {
+                assert!(replicas.asked.borrow().iter().any(|kind| kind == "Answer"), "{:?}", replicas.asked);
+            }
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use burn::tensor::Device;
 use cliptune::dataset::Split;
 use cliptune::dataset::labelling::Labelling;
-use cliptune::engine::classification::classify;
+use cliptune::engine::classification::Classifying;
 use cliptune::engine::evaluation::{Asked, EvaluateError, evaluate};
 use cliptune::engine::folder::Folder;
 use cliptune::engine::loaded::LoadedModel;
@@ -94,7 +94,18 @@ fn several_views_are_averaged_as_when_a_clip_is_classified() {
         assert!(test.scaled.is_none(), "there was no validation to fit a temperature on");
         for clip in &test.clips {
             let source = VideoSource::new(clip.path.clone(), data.join(&clip.path));
-            let alone = block_on(classify(&loaded, &loader, &source, the_same, 1, &device, None)).unwrap();
+            let classifying = Classifying {
+                loaded: &loaded,
+                loader: &loader,
+                videos: &[source],
+                views: the_same,
+                top: 1,
+                device: &device,
+                parallel: None,
+            };
+            let mut answers = Vec::new();
+            block_on(classifying.run(|_, answer| answers.push(answer.unwrap()))).unwrap();
+            let [alone] = answers.try_into().unwrap();
             assert_eq!(alone.predictions[0].label, test.classes[clip.prediction]);
             assert!((f64::from(alone.predictions[0].score) - clip.confidence).abs() < 1e-5, "{}", clip.path);
             let last = EvaluationEvent::Progress { done: 4 * alone.views, total: 4 * alone.views };

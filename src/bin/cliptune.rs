@@ -18,7 +18,7 @@ use std::rc::Rc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::{Parser, Subcommand, ValueEnum};
-use cliptune::engine::classification::classify;
+use cliptune::engine::classification::Classifying;
 use cliptune::engine::fit::Limits;
 use cliptune::engine::folder::Folder;
 use cliptune::engine::loaded::LoadedModel;
@@ -32,10 +32,10 @@ use cliptune::protocol::{
 use cliptune::storage::checkpoint::Stranger;
 use cliptune::storage::directory::{DirectoryStore, read_model_folder};
 use cliptune::storage::{Checkpoint, CheckpointStore};
-use cliptune::video::VideoSource;
 use cliptune::video::clip::ClipLoader;
 use cliptune::video::kept::KeptClips;
 use cliptune::video::views::TestViews;
+use cliptune::video::{VideoError, VideoSource};
 use labelling::LabellingOptions;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
@@ -345,17 +345,22 @@ async fn classify_clips(
     }
     let loaded = open(model, device).await?;
     let loader = ClipLoader::new(loaded.shape, loaded.clip_seconds);
+    let video = |clip: &PathBuf| VideoSource::new(clip.display().to_string(), clip.clone());
+    let videos: Vec<_> = clips.iter().map(video).collect();
+    let classifying =
+        Classifying { loaded: &loaded, loader: &loader, videos: &videos, views, top, device, parallel: None };
     let mut lines = Vec::with_capacity(clips.len());
-    for clip in clips {
-        let file = clip.clone();
-        let source = VideoSource::new(clip.display().to_string(), clip.clone());
-        lines.push(match classify(&loaded, &loader, &source, views, top, device, None).await {
+    let mut files = clips.iter();
+    let line = |_: &VideoSource, answer| {
+        let Some(file) = files.next().cloned() else { return };
+        lines.push(match answer {
             Ok(Classification { predictions, views, milliseconds, .. }) => {
                 Line::Classified { file, predictions, views, milliseconds }
             }
-            Err(error) => Line::Unusable { file, reason: error.to_string() },
+            Err(error) => Line::Unusable { file, reason: VideoError::to_string(&error) },
         });
-    }
+    };
+    classifying.run(line).await.map_err(failed)?;
     print(&lines)?;
     if lines.iter().all(|line| matches!(line, Line::Unusable { .. })) {
         return Err(unusable("None of the clips could be classified."));

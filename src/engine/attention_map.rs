@@ -5,14 +5,14 @@
 
 use burn::tensor::Device;
 
-use super::classification::{ClassifyError, pixels, views};
+use super::classification::{pixels, views};
 use super::loaded::LoadedModel;
 use crate::model::read_back::read_back;
 use crate::protocol::{ClipPicture, Picture};
 use crate::train::run::TuneError;
-use crate::video::VideoSource;
 use crate::video::clip::{ClipLoader, View};
 use crate::video::views::{TestView, TestViews};
+use crate::video::{VideoError, VideoSource};
 
 /// The colours that the least and the most looked at places shine in.
 const GLOW: [[f32; 3]; 2] = [[196.0, 50.0, 10.0], [255.0, 214.0, 74.0]];
@@ -21,6 +21,15 @@ const COVER: f32 = 0.72;
 /// How bright the grey frame is below it.
 const DIMMED: f32 = 0.7;
 
+/// Why there is no map; each a sentence.
+#[derive(Debug, thiserror::Error)]
+pub enum AttentionError {
+    #[error("{0}")]
+    Video(#[from] VideoError),
+    #[error("{0}")]
+    Device(#[from] TuneError),
+}
+
 /// The first of the views that a video was classified by, with what its answer rested on.
 pub async fn attention_map(
     loaded: &LoadedModel,
@@ -28,7 +37,7 @@ pub async fn attention_map(
     source: &VideoSource,
     ways: TestViews,
     device: &Device,
-) -> Result<ClipPicture, ClassifyError> {
+) -> Result<ClipPicture, AttentionError> {
     let first = views(loaded, source, ways).await?.first().copied().unwrap_or(TestView::CENTRE);
     let clip = loader.load(source, &View::Evaluation(first)).await?;
     let rolled = read_back(loaded.model.rollout(pixels(loaded, &clip, device))).await;

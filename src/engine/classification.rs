@@ -1,13 +1,17 @@
-//! The classification job: a model and a video -> its best labels.
+//! The classification job: a model and videos -> each one's best labels.
 //!
-//! Comes in: a [`LoadedModel`], a video. Goes out: a [`Classification`] over several clips, probabilities averaged.
+//! Comes in: a [`LoadedModel`], videos. Goes out: a [`Classification`] of each over several clips, probabilities averaged, in
+//! the order of the videos. The next clips are decoded while the model looks at some.
+
+use std::pin::pin;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use futures_util::future::try_join_all;
+use futures_channel::mpsc::{Receiver, Sender, channel};
+use futures_util::{SinkExt, StreamExt, future, stream};
 
 use super::clock;
 use super::loaded::LoadedModel;
-use crate::protocol::{Classification, Prediction};
+use crate::protocol::{Classification, ClipPicture, Prediction};
 use crate::train::data_parallel::DataParallel;
 use crate::train::evaluate::probabilities;
 use crate::train::run::TuneError;
@@ -15,55 +19,143 @@ use crate::video::clip::{Clip, ClipLoader, View};
 use crate::video::views::{TestView, TestViews};
 use crate::video::{Video, VideoError, VideoReader, VideoSource};
 
-/// Why a video could not be classified.
-#[derive(Debug, thiserror::Error)]
-pub enum ClassifyError {
-    /// The video's fault.
-    #[error("{0}")]
-    Video(#[from] VideoError),
-    /// The device's fault.
-    #[error("{0}")]
-    Device(#[from] TuneError),
+/// Clips being decoded at a time: decoding waits on the browser's decoders and on workers of ours.
+const CLIPS_AT_A_TIME: usize = 3;
+
+/// A classification of some videos.
+pub struct Classifying<'a> {
+    pub loaded: &'a LoadedModel,
+    pub loader: &'a ClipLoader,
+    pub videos: &'a [VideoSource],
+    /// How each of them is looked at.
+    pub views: TestViews,
+    /// Best labels of each.
+    pub top: usize,
+    pub device: &'a Device,
+    /// Workers that share the views, those of several videos too.
+    pub parallel: Option<&'a DataParallel>,
 }
 
-/// Classifies one video, looked at in these ways; `top` best labels. Workers, where there are some, share the views.
-pub async fn classify(
-    loaded: &LoadedModel,
-    loader: &ClipLoader,
-    source: &VideoSource,
-    views: TestViews,
-    top: usize,
-    device: &Device,
-    parallel: Option<&DataParallel>,
-) -> Result<Classification, ClassifyError> {
-    let started = clock::seconds();
-    let views = self::views(loaded, source, views).await?;
-    let count = views.len();
-    let mut sums = vec![0.0f32; loaded.config.id2label.len()];
-    let mut first = None;
-    // One view at a time each, so that a long video needs no more of the device than a short one.
-    for few in views.chunks(parallel.map_or(1, DataParallel::workers)) {
-        let clips = few.iter().map(|view| async { loader.load(source, &View::Evaluation(*view)).await });
-        let clips = try_join_all(clips).await?;
-        let pixels = Tensor::cat(clips.iter().map(|clip| pixels(loaded, clip, device)).collect(), 0);
-        let logits = match parallel {
-            Some(parallel) => parallel.forward(&loaded.model, pixels).await.map_err(TuneError::Device)?,
-            None => loaded.model.forward(pixels),
-        };
-        for (sum, probability) in sums.iter_mut().zip(probabilities(logits).await?) {
-            *sum += probability / count as f32;
-        }
-        first = first.or_else(|| clips.first().map(|clip| loader.picture(clip)));
-        clock::turn().await;
+/// One view of a video, view `view` of `views`.
+struct Look<'a> {
+    video: &'a VideoSource,
+    view: usize,
+    views: usize,
+    clip: Result<Clip, VideoError>,
+}
+
+/// What is known of the video that is being looked at.
+#[derive(Default)]
+struct Known {
+    /// Probabilities, summed over the views so far: [K].
+    sums: Vec<f32>,
+    /// Of the first view.
+    picture: Option<ClipPicture>,
+    /// One of the views could not be decoded.
+    failed: bool,
+}
+
+impl<'a> Classifying<'a> {
+    /// Each video goes to `answered` with its answer, or why it has none.
+    pub async fn run(
+        &self,
+        answered: impl FnMut(&VideoSource, Result<Classification, VideoError>),
+    ) -> Result<(), TuneError> {
+        let (sender, receiver) = channel(0);
+        future::join(self.decode(sender), self.answer(receiver, answered)).await.1
     }
-    let picture = first.ok_or_else(|| TuneError::Device("no view was computed".into()))?;
-    Ok(Classification {
-        file: source.name(),
-        predictions: best(loaded.config.labels(), sums, top),
-        views: count,
-        milliseconds: (clock::seconds() - started) * 1e3,
-        picture,
-    })
+
+    /// Views that are computed at once, however many a video has: a long one needs no more of the device than a short one.
+    fn at_once(&self) -> usize {
+        self.parallel.map_or(1, DataParallel::workers)
+    }
+
+    /// Ends when all is sent or nobody listens any more.
+    async fn decode(&self, mut looks: Sender<Look<'a>>) {
+        let views = stream::iter(self.videos).then(|video| async move {
+            let views = match views(self.loaded, video, self.views).await {
+                Ok(views) => views.into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(error)],
+            };
+            let count = views.len();
+            stream::iter(views).enumerate().map(move |(index, view)| (video, index, count, view))
+        });
+        let decoded = views.flatten().map(|(video, view, views, how)| async move {
+            let clip = match how {
+                Ok(how) => self.loader.load(video, &View::Evaluation(how)).await,
+                Err(error) => Err(error),
+            };
+            Look { video, view, views, clip }
+        });
+        let mut decoded = pin!(decoded.buffered(self.at_once().max(CLIPS_AT_A_TIME)));
+        while let Some(look) = decoded.next().await {
+            if looks.send(look).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn answer(
+        &self,
+        looks: Receiver<Look<'a>>,
+        mut answered: impl FnMut(&VideoSource, Result<Classification, VideoError>),
+    ) -> Result<(), TuneError> {
+        let mut known = Known::default();
+        let mut since = clock::seconds();
+        let mut looks = looks.chunks(self.at_once());
+        while let Some(few) = looks.next().await {
+            let probabilities = self.probabilities(&few).await?;
+            let mut rows = probabilities.chunks(self.loaded.config.id2label.len().max(1));
+            for look in few {
+                if look.view == 0 {
+                    known = Known { sums: vec![0.0; self.loaded.config.id2label.len()], ..Known::default() };
+                }
+                let clip = match look.clip {
+                    Ok(clip) => clip,
+                    Err(error) => {
+                        if !std::mem::replace(&mut known.failed, true) {
+                            answered(look.video, Err(error));
+                        }
+                        continue;
+                    }
+                };
+                for (sum, probability) in known.sums.iter_mut().zip(rows.next().unwrap_or_default()) {
+                    *sum += probability / look.views as f32;
+                }
+                let picture = known.picture.take().unwrap_or_else(|| self.loader.picture(&clip));
+                if look.view + 1 < look.views || known.failed {
+                    known.picture = Some(picture);
+                    continue;
+                }
+                let now = clock::seconds();
+                let classification = Classification {
+                    file: look.video.name(),
+                    predictions: best(self.loaded.config.labels(), std::mem::take(&mut known.sums), self.top),
+                    views: look.views,
+                    milliseconds: (now - std::mem::replace(&mut since, now)) * 1e3,
+                    picture,
+                };
+                answered(look.video, Ok(classification));
+            }
+            clock::turn().await;
+        }
+        Ok(())
+    }
+
+    /// What the model makes of the views that could be decoded: [V, K], row by row.
+    async fn probabilities(&self, looks: &[Look<'_>]) -> Result<Vec<f32>, TuneError> {
+        let clips = looks.iter().filter_map(|look| look.clip.as_ref().ok());
+        let clips: Vec<_> = clips.map(|clip| pixels(self.loaded, clip, self.device)).collect();
+        if clips.is_empty() {
+            return Ok(Vec::new());
+        }
+        let pixels = Tensor::cat(clips, 0);
+        probabilities(match self.parallel {
+            Some(parallel) => parallel.forward(&self.loaded.model, pixels).await.map_err(TuneError::Device)?,
+            None => self.loaded.model.forward(pixels),
+        })
+        .await
+    }
 }
 
 /// How a video is looked at.

@@ -112,8 +112,8 @@ pub async fn read<const N: usize>(tensor: Tensor<1>) -> Result<[f32; N], TuneErr
     values.try_into().map_err(|values: Vec<f32>| TuneError::Device(format!("{} values came back", values.len())))
 }
 
-/// Class probabilities from the `logits` [B, K] of B views, summed; goes out: [K] on the host.
+/// Class probabilities from the `logits` [B, K] of B views; goes out: [B, K] on the host, row by row.
 pub async fn probabilities(logits: Tensor<2>) -> Result<Vec<f32>, TuneError> {
-    let data = read_back(softmax(logits, 1).sum_dim(0)).await.map_err(TuneError::Device)?;
+    let data = read_back(softmax(logits, 1)).await.map_err(TuneError::Device)?;
     Ok(data.iter::<f32>().collect())
 }

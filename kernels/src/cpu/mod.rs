@@ -147,7 +147,7 @@ pub fn update(
 /// [`crate::squares`] on the CPU: a tensor's sum is in one part, at `from`.
 pub fn squares(parts: FloatTensor<Flex>, values: FloatTensor<Flex>, from: usize) -> FloatTensor<Flex> {
     let mut parts = if parts.is_contiguous() { parts } else { parts.to_contiguous() };
-    let sum: f64 = numbers(&values.to_contiguous()).iter().map(|&value| f64::from(value) * f64::from(value)).sum();
+    let sum = sum::squares(numbers(&values.to_contiguous()));
     let start = parts.layout().start_offset();
     parts.storage_mut::<f32>()[start + from] = sum as f32;
     parts

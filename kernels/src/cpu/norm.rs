@@ -1,7 +1,6 @@
 //! LayerNorm of rows, forward and backward.
 
-/// Numbers that are summed side by side.
-const LANES: usize = 8;
+use super::sum::{products, sum};
 
 /// Each row of `input` [R, D] becomes (x - mean) / sqrt(variance + epsilon) * gamma + beta in `output`; `statistics` [R, 2]
 /// become its mean and 1 / sqrt(variance + epsilon).
@@ -51,24 +50,4 @@ pub fn backward(
             *gradient = scale * (*gradient - average - normal * along);
         }
     }
-}
-
-fn sum(row: &[f32], of: impl Fn(f32) -> f32) -> f32 {
-    let (chunks, rest) = row.as_chunks::<LANES>();
-    let mut sums = [0.0; LANES];
-    for chunk in chunks {
-        sums.iter_mut().zip(chunk).for_each(|(sum, &x)| *sum += of(x));
-    }
-    sums.iter().sum::<f32>() + rest.iter().map(|&x| of(x)).sum::<f32>()
-}
-
-fn products(row: &[f32], other: &[f32]) -> f32 {
-    let ((chunks, rest), (others, other_rest)) = (row.as_chunks::<LANES>(), other.as_chunks::<LANES>());
-    let mut sums = [0.0; LANES];
-    for (chunk, other) in chunks.iter().zip(others) {
-        for lane in 0..LANES {
-            sums[lane] += chunk[lane] * other[lane];
-        }
-    }
-    sums.iter().sum::<f32>() + rest.iter().zip(other_rest).map(|(x, y)| x * y).sum::<f32>()
 }

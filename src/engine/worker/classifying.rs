@@ -9,7 +9,7 @@ use web_sys::File;
 
 use super::{Engine, Outcome, sentence};
 use crate::engine::attention_map::attention_map;
-use crate::engine::classification::{ClassifyError, classify};
+use crate::engine::classification::Classifying;
 use crate::engine::fit;
 use crate::engine::folder::unusable;
 use crate::engine::loaded::LoadedModel;
@@ -33,19 +33,31 @@ impl Engine {
         let replicas =
             fit::is_slow(config).then(|| self.replicas(config, StepLoad { batch: MOST_SPREAD, ..StepLoad::LEAST }));
         let parallel = replicas.flatten().map(|replicas| DataParallel::new(replicas, Blueprint::fixed(config)));
-        for (number, file) in files {
-            let source = source(&file.name(), file);
-            self.remember(number, id, &source);
-            let parallel = parallel.as_ref();
-            match classify(&loaded.0, &loaded.1, &source, TestViews::default(), top, &device, parallel).await {
-                Ok(classification) => self.report(job, Event::Classified(classification)),
-                Err(ClassifyError::Video(error)) => {
-                    self.report(job, Event::Unusable(unusable(&source.name(), &error)));
-                }
-                Err(error @ ClassifyError::Device(_)) => return Err(error.to_string()),
-            }
-        }
-        Ok(())
+        let videos: Vec<VideoSource> = files
+            .into_iter()
+            .map(|(number, file)| {
+                let video = source(&file.name(), file);
+                self.remember(number, id, &video);
+                video
+            })
+            .collect();
+        let classifying = Classifying {
+            loaded: &loaded.0,
+            loader: &loaded.1,
+            videos: &videos,
+            views: TestViews::default(),
+            top,
+            device: &device,
+            parallel: parallel.as_ref(),
+        };
+        let report = |video: &VideoSource, answer| {
+            let event = match answer {
+                Ok(classification) => Event::Classified(classification),
+                Err(error) => Event::Unusable(unusable(&video.name(), &error)),
+            };
+            self.report(job, event);
+        };
+        classifying.run(report).await.map_err(sentence)
     }
 
     /// Keeps a file's handle, not its bytes.
