@@ -134,6 +134,40 @@ fn statistics_kernel<F: Float>(
     }
 }
 
+/// What a thread does, and where that lies, in vectors of four.
+#[derive(CubeType)]
+struct Place {
+    /// From a token to the next, where there is one number for each of its width.
+    row: usize,
+    /// Where the thread's head begins there.
+    head: usize,
+    /// The same where queries, keys and values are side by side.
+    queries: usize,
+    /// Where the head's statistics begin.
+    of_head: usize,
+    /// The first that the thread has of a row.
+    first_four: usize,
+    /// The row that the thread would do; there may be fewer.
+    mine: usize,
+    /// The row that it does: behind the last that one once more, as all threads have to meet at the barriers.
+    token: usize,
+}
+
+#[cube]
+fn place(tokens: usize, #[comptime] fours: usize, #[comptime] each: usize) -> Place {
+    let row = CUBE_COUNT_Y as usize * fours;
+    let mine = CUBE_POS_X as usize * comptime![ROWS] + UNIT_POS_X as usize % comptime![ROWS];
+    Place {
+        row,
+        head: CUBE_POS_Z as usize * tokens * row + CUBE_POS_Y as usize * fours,
+        queries: CUBE_POS_Z as usize * tokens * 3 * row + CUBE_POS_Y as usize * fours,
+        of_head: (CUBE_POS_Z as usize * CUBE_COUNT_Y as usize + CUBE_POS_Y as usize) * tokens * 2,
+        first_four: UNIT_POS_X as usize / comptime![ROWS] * each,
+        mine,
+        token: select(mine < tokens, mine, tokens - 1),
+    }
+}
+
 /// Brings rows `from..` of a head, which begins at `head` and has a row every so many vectors, into shared memory, as wide as
 /// all parts of a row together; zeros where there are none.
 #[cube]
@@ -230,15 +264,8 @@ fn query_kernel<F: Float>(
     let tokens = tokens as usize;
     let each = comptime![fours.div_ceil(parts)];
     let wide = comptime![parts * each];
-    let row = CUBE_COUNT_Y as usize * fours;
-    let head = CUBE_POS_Z as usize * tokens * row + CUBE_POS_Y as usize * fours;
-    // Where the same head's queries begin.
-    let queries_at = CUBE_POS_Z as usize * tokens * 3 * row + CUBE_POS_Y as usize * fours;
-    let first_four = UNIT_POS_X as usize / comptime![ROWS] * each;
-    let mine = CUBE_POS_X as usize * comptime![ROWS] + UNIT_POS_X as usize % comptime![ROWS];
-    // Threads behind the last query do its work once more: all have to meet at the barriers.
-    let token = if mine < tokens { mine } else { tokens - 1 };
-    let place = ((CUBE_POS_Z as usize * CUBE_COUNT_Y as usize + CUBE_POS_Y as usize) * tokens + token) * 2;
+    let Place { row, head, queries: queries_at, of_head, first_four, mine, token } = place(tokens, fours, each);
+    let place = of_head + token * 2;
     let log_sum = statistics[place];
     let through = statistics[place + 1];
 
@@ -314,15 +341,7 @@ fn key_kernel<F: Float>(
     let tokens = tokens as usize;
     let each = comptime![fours.div_ceil(parts)];
     let wide = comptime![parts * each];
-    let row = CUBE_COUNT_Y as usize * fours;
-    let head = CUBE_POS_Z as usize * tokens * row + CUBE_POS_Y as usize * fours;
-    // Where the same head's queries begin.
-    let queries_at = CUBE_POS_Z as usize * tokens * 3 * row + CUBE_POS_Y as usize * fours;
-    let first_four = UNIT_POS_X as usize / comptime![ROWS] * each;
-    let mine = CUBE_POS_X as usize * comptime![ROWS] + UNIT_POS_X as usize % comptime![ROWS];
-    // Threads behind the last key do its work once more: all have to meet at the barriers.
-    let token = if mine < tokens { mine } else { tokens - 1 };
-    let statistics_of_head = (CUBE_POS_Z as usize * CUBE_COUNT_Y as usize + CUBE_POS_Y as usize) * tokens * 2;
+    let Place { row, head, queries: queries_at, of_head, first_four, mine, token } = place(tokens, fours, each);
 
     let mut my_key = Array::<Four>::new(each);
     let mut my_value = Array::<Four>::new(each);
@@ -356,7 +375,7 @@ fn key_kernel<F: Float>(
             // Queries behind the last have no weight.
             of_queries[place] = f32::new(3.0e38);
             if from * 2 + place < tokens * 2 {
-                of_queries[place] = statistics[statistics_of_head + from * 2 + place];
+                of_queries[place] = statistics[of_head + from * 2 + place];
             }
             place += comptime![ROWS * parts];
         }
