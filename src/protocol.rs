@@ -361,7 +361,7 @@ pub struct Classification {
     pub predictions: Vec<Prediction>,
     /// How many clips of the file were looked at; their probabilities are averaged.
     pub views: usize,
-    /// Since the answer for the file before it, or since it was begun.
+    /// The file's share of the time that its job took.
     pub milliseconds: f64,
     /// The first view, as the model saw it.
     pub picture: ClipPicture,

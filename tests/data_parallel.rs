@@ -261,6 +261,10 @@ fn videos_classified_together_have_the_answers_that_each_has_alone_in_their_orde
                 }
             }
             assert_eq!(together.iter().filter(|(_, answer)| answer.is_err()).count(), 3);
+            // Answers that come at once have each taken a part of the time.
+            assert!(
+                together.iter().filter_map(|(_, answer)| answer.as_ref().ok()).all(|answer| answer.milliseconds > 0.0)
+            );
             // Where each has one view, those that are shared out are several videos'.
             if let Some(replicas) = replicas {
                 assert!(replicas.asked.borrow().iter().any(|kind| kind == "Answer"), "{:?}", replicas.asked);

@@ -49,6 +49,8 @@ struct Look<'a> {
 struct Known {
     /// Probabilities, summed over the views so far: [K].
     sums: Vec<f32>,
+    /// Its views' shares of the time that was taken.
+    seconds: f64,
     /// Of the first view.
     picture: Option<ClipPicture>,
     /// One of the views could not be decoded.
@@ -106,10 +108,13 @@ impl<'a> Classifying<'a> {
         while let Some(few) = looks.next().await {
             let probabilities = self.probabilities(&few).await?;
             let mut rows = probabilities.chunks(self.loaded.config.id2label.len().max(1));
+            let now = clock::seconds();
+            let of_each = (now - std::mem::replace(&mut since, now)) / few.len() as f64;
             for look in few {
                 if look.view == 0 {
                     known = Known { sums: vec![0.0; self.loaded.config.id2label.len()], ..Known::default() };
                 }
+                known.seconds += of_each;
                 let clip = match look.clip {
                     Ok(clip) => clip,
                     Err(error) => {
@@ -127,12 +132,11 @@ impl<'a> Classifying<'a> {
                     known.picture = Some(picture);
                     continue;
                 }
-                let now = clock::seconds();
                 let classification = Classification {
                     file: look.video.name(),
                     predictions: best(self.loaded.config.labels(), std::mem::take(&mut known.sums), self.top),
                     views: look.views,
-                    milliseconds: (now - std::mem::replace(&mut since, now)) * 1e3,
+                    milliseconds: known.seconds * 1e3,
                     picture,
                 };
                 answered(look.video, Ok(classification));
