@@ -109,7 +109,9 @@ impl<'a> Classifying<'a> {
             let probabilities = self.probabilities(&few).await?;
             let mut rows = probabilities.chunks(self.loaded.config.id2label.len().max(1));
             let now = clock::seconds();
-            let of_each = (now - std::mem::replace(&mut since, now)) / few.len() as f64;
+            // What cannot be decoded takes no time to speak of.
+            let decoded = few.iter().filter(|look| look.clip.is_ok()).count().max(1);
+            let of_each = (now - std::mem::replace(&mut since, now)) / decoded as f64;
             for look in few {
                 if look.view == 0 {
                     known = Known { sums: vec![0.0; self.loaded.config.id2label.len()], ..Known::default() };
