@@ -1,6 +1,7 @@
 //! Multi-head self-attention over all tokens of a clip.
 //!
-//! Comes in: [B, N, D], and what that was before its norm. Goes out: the latter with what attention adds to it. No mask: every token sees every other.
+//! Comes in: tokens [B, N, D], and what they were before their norm. Goes out: the latter with what attention adds to them. No
+//! mask: every token sees every other.
 
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};

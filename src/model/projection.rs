@@ -1,6 +1,6 @@
-//! A linear layer on tokens of either precision.
+//! A linear layer on tokens of either precision, and what it adds to those that a block began with.
 //!
-//! Comes in: tokens, in 32 or in 16 bits. Goes out: the same kind. The weights are kept in 32.
+//! Comes in: tokens, in 32 or in 16 bits. Goes out: the same kind, or a sum in 32. The weights are kept in 32.
 
 use burn::nn::{Dropout, Linear};
 use burn::tensor::{DType, FloatDType, Tensor, module::linear};

@@ -95,6 +95,7 @@ fn element(tensor: &CubeTensor) -> ElemType {
 
 /// How many tensors a kernel may bind besides its own numbers, no more than are worth it.
 fn tensors_at_once(client: &Client) -> usize {
+    // Of WebGPU's 8 one is for the numbers.
     let every_device_can = 7;
     (client.properties().hardware.max_bindings as usize).clamp(every_device_can, 25)
 }

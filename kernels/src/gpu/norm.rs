@@ -1,4 +1,4 @@
-//! LayerNorm: a workgroup a row forward and backward, and a thread a column for gamma's and beta's gradients.
+//! LayerNorm: a workgroup a row forward and backward; for gamma's and beta's gradients some rows a thread, then columns of those.
 
 use burn::backend::TensorMetadata;
 use burn::tensor::Shape;
